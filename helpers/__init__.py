@@ -1,0 +1,23 @@
+"""The package behind the notebooks: one module a notebook, the same word for both.
+
+Importing it on a Python that is too old ends with one sentence; nothing in this file uses newer syntax.
+"""
+
+import sys
+
+if sys.version_info < (3, 11):
+    raise SystemExit(
+        "这套教程需要 Python 3.11 或更新的版本,现在用的是 %d.%d。请安装新版 Python(python.org),再重新运行这条命令。"
+        % sys.version_info[:2]
+    )
+
+SUBJECTS = ("语文", "英语")
+COLUMNS = ("阅读文本", "选项", "答案")
+
+
+class KitError(ValueError):
+    """Something the user can repair; the message is one Chinese sentence that says how."""
+
+    def _render_traceback_(self):
+        # IPython asks for this: a learner sees the sentence, not forty lines of our code.
+        return ["✗ " + str(self)]

@@ -1,0 +1,170 @@
+"""Find, read and check the contest's two Excel sheets (notebook 00)."""
+
+import difflib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pandas as pd
+
+from helpers import COLUMNS, SUBJECTS, KitError
+
+ROWS_COLUMNS = ["subject", "row", *COLUMNS]
+FIRST_LINE = 2
+"""Excel line of row 0: line 1 holds the column names."""
+SIZE_LIMIT = 300 * 2**20
+"""Unpacked bytes above which a workbook is refused (a zip bomb, not a sheet of exam questions)."""
+
+
+def sheet_name(subject: str) -> str:
+    """Return the file name the contest uses for a subject's training sheet.
+
+    Examples
+    --------
+    >>> sheet_name("语文")
+    '训练集-语文.xlsx'
+    """
+    return f"训练集-{subject}.xlsx"
+
+
+def find_sheets(folder: str | Path) -> dict[str, Path]:
+    """Find the training sheets in a folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder that holds ``训练集-语文.xlsx`` and/or ``训练集-英语.xlsx``.
+
+    Returns
+    -------
+    dict of str to Path
+        Subject to file, for the sheets that are there, 语文 first.
+
+    Raises
+    ------
+    KitError
+        If there is no such folder, or neither sheet is in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise KitError(
+            f"找不到文件夹“{folder}”。请检查 FOLDER 的拼写;当前所在的文件夹是“{Path.cwd().name}”。"
+        )
+    sheets = {s: folder / sheet_name(s) for s in SUBJECTS if (folder / sheet_name(s)).is_file()}
+    if not sheets:
+        names = [p.name for p in sorted(folder.iterdir()) if p.is_file()]
+        locked = any(name.startswith("~$") for name in names)
+        similar = [n for n in names if n.endswith((".xlsx", ".xls", ".csv")) and not n.startswith("~$")]
+        hint = f"里面的表格有:{'、'.join(similar[:5])}。" if similar else "里面没有 Excel 表格。"
+        hint += "以 ~$ 开头的是 Excel 打开文件时的临时文件,不是表格。" if locked else ""
+        wanted = " 或 ".join(sheet_name(s) for s in SUBJECTS)
+        raise KitError(f"文件夹“{folder}”里没有 {wanted}。{hint}请把表格放进这个文件夹,并改成上面的名字。")
+    return sheets
+
+
+def read_rows(folder: str | Path) -> pd.DataFrame:
+    """Read every row of the training sheets in a folder.
+
+    Blank lines are kept out, but the positions of the others do not change, so ``row + 2`` is
+    always the line number that Excel shows. Hidden rows are read. A merged cell belongs to its
+    top row. Numbers, dates and formulas are kept as they are, for ``extraction`` to report.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder that holds ``训练集-语文.xlsx`` and/or ``训练集-英语.xlsx``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``subject``, ``row`` (0-based position in its sheet), ``阅读文本``, ``选项``, ``答案``;
+        one line a row of the sheets, 语文 before 英语. Empty cells are ``None``.
+
+    Raises
+    ------
+    KitError
+        If the folder or both sheets are missing, or a sheet that is there cannot be used.
+
+    Examples
+    --------
+    >>> read_rows("data/sample").columns.tolist()
+    ['subject', 'row', '阅读文本', '选项', '答案']
+    """
+    return pd.concat(
+        [read_sheet(path, subject) for subject, path in find_sheets(folder).items()], ignore_index=True
+    )
+
+
+def read_sheet(path: str | Path, subject: str) -> pd.DataFrame:
+    """Read one sheet; see `read_rows` for the columns and the errors."""
+    path = Path(path)
+    lines = _lines(path)
+    header = [str(cell).strip() if cell is not None else "" for cell in lines[0]] if lines else []
+    where = _column_places(header, path)
+    records = []
+    for row, line in enumerate(lines[1:]):
+        cells = [line[at] if at < len(line) else None for at in where]
+        if any(cell is not None and str(cell).strip() for cell in cells):
+            records.append([subject, row, *cells])
+    if not records:
+        raise KitError(f"“{path.name}”只有列名,没有题目。请确认放进来的是完整的训练集文件。")
+    frame = pd.DataFrame(records, columns=ROWS_COLUMNS)
+    # object, not str: a cell that holds a number or a date must stay one until extraction reports it
+    return frame.astype(dict.fromkeys(COLUMNS, object))
+
+
+def _lines(path: Path) -> list[tuple[Any, ...]]:
+    """Return the cells of the workbook's first sheet that has a known column, line by line."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(item.file_size for item in archive.infolist()) > SIZE_LIMIT:
+                raise KitError(f"“{path.name}”解压后超过 300 MB,不像一份题目表。请另存一份只含题目的 .xlsx。")
+        book = openpyxl.load_workbook(path, read_only=True)
+        try:
+            sheets = [_read_cells(sheet) for sheet in book.worksheets]
+        finally:
+            book.close()
+    except KitError:
+        raise
+    except PermissionError as error:
+        raise KitError(
+            f"打不开“{path.name}”:没有读取权限,或者它正被 Excel 占用。请关闭 Excel 后再试。"
+        ) from error
+    except Exception as error:  # openpyxl raises a dozen different types on damaged files
+        raise KitError(f"打不开“{path.name}”:{_damage(path)}") from error
+    known = [lines for lines in sheets if lines and set(COLUMNS) & {str(c).strip() for c in lines[0]}]
+    return (known or sheets or [[]])[0]
+
+
+def _read_cells(sheet: Any) -> list[tuple[Any, ...]]:
+    sheet.reset_dimensions()  # some programs store a wrong range, and openpyxl would stop at it
+    return list(sheet.iter_rows(values_only=True))
+
+
+def _damage(path: Path) -> str:
+    """Say what is wrong with a file that does not open as a workbook."""
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start.startswith(b"\xd0\xcf\x11\xe0"):
+        return "它加了密码,或者是旧的 .xls 格式。请在 Excel 里去掉密码,另存为 .xlsx。"
+    if not start.startswith(b"PK"):
+        return "它不是 .xlsx 文件(可能只是改了扩展名)。请在 Excel 里打开原文件,另存为 .xlsx。"
+    return "文件已损坏或没有下载完整。请重新下载或复制一份。"
+
+
+def _column_places(header: list[str], path: Path) -> list[int]:
+    """Return where the three columns stand, in the order of ``COLUMNS``."""
+    for name in COLUMNS:
+        if header.count(name) > 1:
+            raise KitError(f"“{path.name}”的第 1 行有 {header.count(name)} 个“{name}”列。请只保留一个。")
+        if name not in header:
+            others = [h for h in header if h and h not in COLUMNS]
+            near = difflib.get_close_matches(name, others, n=1, cutoff=0.4)
+            hint = (
+                f"最接近的是“{near[0]}”。"
+                if near
+                else f"现有的列:{'、'.join(filter(None, header)) or '无'}。"
+            )
+            raise KitError(f"“{path.name}”的第 1 行缺少“{name}”列。{hint}请把列名改成“{name}”。")
+    return [header.index(name) for name in COLUMNS]

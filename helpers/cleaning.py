@@ -43,9 +43,10 @@ LOOKALIKES = dict(
 """Letters of other alphabets that look like a Latin letter in print (Unicode confusables)."""
 
 _CONTROLS = "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
-_ODD = re.compile(
-    f"[{SPACES}{INVISIBLE}{_CONTROLS}\r\x0b\x85\u2028\u2029０-９Ａ-Ｚａ-ｚ．\ud800-\udfff]|_x000D_"
+_SUSPECT = re.compile(
+    f"[{SPACES}{INVISIBLE}{_CONTROLS}\r\x0b\x85\u2028\u2029０-９Ａ-Ｚａ-ｚ．\ud800-\udfff{''.join(LOOKALIKES)}]|_x000D_"
 )
+"""One quick look: most cells hold nothing to repair."""
 _TABLE = str.maketrans(
     {c: " " for c in SPACES}
     | dict.fromkeys(INVISIBLE)
@@ -57,14 +58,16 @@ _TABLE = str.maketrans(
 # Full-width marks that belong to a full-width run: between two of its letters or digits, or a per
 # cent sign behind it. Chinese text around the run ends it.
 _IN_RUN = re.compile(
-    r"(?<=[０-９Ａ-Ｚａ-ｚ])[：／－＋＝＆＿＠～](?=[0-9A-Za-z０-９Ａ-Ｚａ-ｚ])"
-    r"|(?<=[0-9A-Za-z])[：／－＋＝＆＿＠～](?=[０-９Ａ-Ｚａ-ｚ])"
+    r"(?<=[０-９Ａ-Ｚａ-ｚ])[：／－＋＝＆＿＠](?=[0-9A-Za-z０-９Ａ-Ｚａ-ｚ])"
+    r"|(?<=[0-9A-Za-z])[：／－＋＝＆＿＠](?=[０-９Ａ-Ｚａ-ｚ])"
     r"|(?<=[０-９])％"
 )
 _BRACKETED_RUN = re.compile(r"（([０-９Ａ-Ｚａ-ｚ]+)）")
-_LOOKALIKE = re.compile(f"[{''.join(LOOKALIKES)}]")
 _LETTERS = "A-Za-z\u0370-\u03ff\u0400-\u04ff\u216d\u216e"
-_WORD = re.compile(f"[{_LETTERS}]+")
+_FOREIGN = "\u0370-\u03ff\u0400-\u04ff\u216d\u216e"
+_WORD = re.compile(
+    f"(?<![{_LETTERS}])[A-Za-z]*+[{_FOREIGN}][{_LETTERS}]*"
+)  # a word with a letter of another alphabet
 _NEXT_WORD = re.compile(f"[^{_LETTERS}\\n]*([{_LETTERS}]+)")
 _SPACE_RUN = re.compile(r" {2,}")
 _LINE_EDGE = re.compile(r" *\n[ \n]*")
@@ -124,13 +127,18 @@ def clean_text(text: str, *, marks: bool = True) -> str:
     >>> clean_text("①他说：“１２％……”——")
     '①他说：“12%……”——'
     """
-    if _ODD.search(text):
+    if text.isascii():
+        text = text.replace("_x000D_", "\n").translate(_TABLE)
+    elif _SUSPECT.search(text):
         text = text.replace("_x000D_", "\n")  # how openpyxl hands on a carriage return
         text = _BRACKETED_RUN.sub(r"(\1)", text)
         text = _IN_RUN.sub(lambda match: FULLWIDTH[match[0]], text).translate(_TABLE)
-    if _LOOKALIKE.search(text):
         text = _WORD.sub(lambda match: _repair_word(match, marks), text)
-    return _SPACE_RUN.sub(" ", _LINE_EDGE.sub("\n", text)).strip(" \n")
+    if "  " in text:
+        text = _SPACE_RUN.sub(" ", text)
+    if " \n" in text or "\n " in text or "\n\n" in text:
+        text = _LINE_EDGE.sub("\n", text)
+    return text.strip(" \n")
 
 
 def _repair_word(match: re.Match[str], marks: bool) -> str:

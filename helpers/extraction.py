@@ -6,8 +6,9 @@ the complete set; in 答案, find the run of answers and match them by number, o
 numberings differ. Whatever stays doubtful becomes a line of ``problems``, never a guess.
 """
 
+import re
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, fields
 from itertools import pairwise, product
 from time import monotonic
@@ -32,12 +33,12 @@ class Patterns:
     Parameters
     ----------
     question : str
-        A question mark; its number is the group ``number``, or else the first group.
+        A question mark; the first group that takes part is its number.
     option : str
-        An option mark; its letter is the group ``letter``, or else the first group.
+        An option mark; the first group that takes part is its letter.
     answer : str
-        An answer mark; the number likewise. A group ``letter`` may hold the answer itself; without
-        it the letter is read from the text that follows.
+        An answer mark; the first group that takes part is the number. A second one is the answer's
+        letter; without it the letter is read from the text that follows.
     answer_range : str
         Answers given for several numbers at once (``21-23 BAC``): groups ``first``, ``last``,
         ``letters``. Empty: not used.
@@ -55,16 +56,15 @@ class Patterns:
 _HAN = r"\u3400-\u9fff"
 _LETTERS = r"(?P<letters>[A-G](?: ?[、,，和与]? ?[A-G])*)(?![A-Za-z])"
 FULL = Patterns(
-    question=r"(?:第 ?(?P<number>\d{1,4}) ?题 ?[.、:：)）]?"
-    r"|[(（【\[] ?(?P<number>\d{1,4}) ?[)）】\]][.、]?"
-    r"|(?<![\d.])(?P<number>\d{1,4}) ?(?:[.、)）:：](?!\d)|\.(?=(?:1\d|20)\d\d年|\d\d世纪)))\s*",
-    option=r"(?:[(（【\[] ?(?P<letter>[A-G]) ?[)）】\]][.、:：]?"
-    r"|(?P<letter>[A-G]) ?[.、:：]"
-    r"|(?<![(（][^()（）\n]{0,40})(?P<letter>[A-G]) ?[)）]"
-    rf"|(?<![A-Za-z])(?P<letter>[A-G])(?=[\s{_HAN}“‘《]|[A-Z][a-z]))\s*",
-    answer=r"(?:[(（【\[]? ?第? ?(?P<number>\d{1,4}) ?题 ?(?:详解|解析|答案)? ?[)）】\]]?[.、:：]?"
-    r"|[(（【\[] ?(?P<number>\d{1,4}) ?[)）】\]][.、]?"
-    r"|(?<![\d.])(?P<number>\d{1,4}) ?(?:[.、)）:：](?!\d)|(?=[A-G](?![A-Za-z]))))\s*",
+    question=r"(?:第 ?(\d{1,4}) ?题 ?[.、:：)）]?"
+    r"|[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?"
+    r"|(?<![\d.])(\d{1,4}) ?(?:[.、)）:：](?!\d)|\.(?=(?:1\d|20)\d\d年|\d\d世纪)))\s*",
+    option=r"(?:[(（【\[] ?([A-G]) ?[)）】\]][.、:：]?"
+    r"|([A-G]) ?[.、:：)）]"
+    rf"|(?<![A-Za-z])([A-G])(?=[\s{_HAN}“‘《]|[A-Z][a-z]))\s*",
+    answer=r"(?:[(（【\[]? ?第? ?(\d{1,4}) ?题 ?(?:详解|解析|答案)? ?[)）】\]]?[.、:：]?"
+    r"|[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?"
+    r"|(?<![\d.])(\d{1,4}) ?(?:[.、)）:：](?!\d)|(?=[A-G](?![A-Za-z]))))\s*",
     answer_range=r"(?<![\d.])(?P<first>\d{1,4}) ?(?:-|–|—+|~|～|至|到) ?(?P<last>\d{1,4}) ?题?[.、:：]? ?"
     r"(?P<letters>[A-G](?:[ 、,，]?[A-G])+)(?![A-Za-z])",
     conclusion=r"(?:故本?题?(?:答案)?(?:应|要)?选择?|(?:因此|所以|应该?|本题)选择?|答案(?:应|是|为|选)+|答案[:：]"
@@ -73,25 +73,23 @@ FULL = Patterns(
 """The patterns for everything that the sheets are known to hold."""
 
 _SCORE_PART = r"(?:本|每|共|计|满|小|大|题|空|点|合|一)*(?:分值)? ?\d+(?:\.\d+)? ?(?:分|points?|marks?)"
-_SCORE = regex.compile(rf" ?[(（【\[] ?{_SCORE_PART}(?: ?[,，;；、] ?{_SCORE_PART}| each)* ?[)）】\]]")
-_LEADING_LETTERS = regex.compile(
+_SCORE = re.compile(rf" ?[(（【\[] ?{_SCORE_PART}(?: ?[,，;；、] ?{_SCORE_PART}| each)* ?[)）】\]]")
+_LEADING_LETTERS = re.compile(
     r"(?:【?(?:正确)?答案】?|[Aa]nswer|选)? ?[:：]? ?[(（【]? ?" + _LETTERS + r" ?[)）】]?"
 )
-_AS_SUBJECT = regex.compile(r" ?(?:[两三]?[个]?选?项|[、，][^。\n]{0,20}项)")
-_TABLE = regex.compile(
+_AS_SUBJECT = re.compile(r" ?(?:[两三]?[个]?选?项|[、，][^。\n]{0,20}项)")
+_TABLE = re.compile(
     r"(?m)^(?:题号)?[ :：|]*(?P<numbers>\d+(?:[ |]+\d+)+)[ |]*\n(?:答案)?[ :：|]*(?P<letters>[A-G](?:[ |]*[A-G])+)[ |]*$"
 )
-_ANSWER_HEADING = regex.compile(r"【?(?:参考)?答案】?[:：]?\s*")
-_BARE_LETTERS = regex.compile(r"[A-G](?:[\s,，、;；]*[A-G])*[\s.。]*")
-_INITIALS = regex.compile(r"(?:[A-Z]\. ?){2,}(?=[A-Z][a-z])")
-_FORMULA = regex.compile(r"= ?[A-Z][A-Z.]*\(")
-_WIDE = regex.compile(rf"[{_HAN}\u2014\u2026\u2018-\u201d\u2460-\u24ff\u3000-\u303f\uff01-\uff65]")
+_ANSWER_HEADING = re.compile(r"【?(?:参考)?答案】?[:：]?\s*")
+_BARE_LETTERS = re.compile(r"[A-G](?:[\s,，、;；]*[A-G])*[\s.。]*")
+_INITIALS = re.compile(r"(?:[A-Z]\. ?){2,}(?=[A-Z][a-z])")
+_FORMULA = re.compile(r"= ?[A-Z][A-Z.]*\(")
+_WIDE = re.compile(rf"[{_HAN}\u2014\u2026\u2018-\u201d\u2460-\u24ff\u3000-\u303f\uff01-\uff65]")
 
-_LABEL = {
-    "option": regex.compile("[A-G]"),
-    "question": regex.compile(r"\d{1,9}"),
-    "answer": regex.compile(r"\d{1,9}"),
-}
+_LETTER = re.compile("[A-G]")
+_NUMBER = re.compile(r"\d{1,9}")
+_OPTION_LETTERS = frozenset("ABCDEFG")
 
 LINE, SPACE, GLUED = "line", "space", "glued"
 PLAIN, DOT, BRACKET, WORD = "plain", "dot", "bracket", "word"
@@ -145,7 +143,8 @@ class Matcher:
     patterns : Patterns
         The patterns to compile.
     timeout : float, optional
-        Seconds that all searches together may take.
+        Seconds that all searches together may take. With a limit, the package ``regex`` does the
+        searching, because it can be stopped; without one, ``re`` does, because it is faster.
 
     Raises
     ------
@@ -155,9 +154,12 @@ class Matcher:
 
     def __init__(self, patterns: Patterns, timeout: float | None = None):
         self.deadline = None if timeout is None else monotonic() + timeout
-        self.compiled = {f.name: _compile(f.name, getattr(patterns, f.name)) for f in fields(patterns)}
+        engine = re if timeout is None else regex
+        self.compiled = {
+            f.name: _compile(engine, f.name, getattr(patterns, f.name)) for f in fields(patterns)
+        }
 
-    def find(self, name: str, text: str) -> list[regex.Match]:
+    def find(self, name: str, text: str) -> list[re.Match[str]]:
         """Return all matches of one of the patterns; raise KitError when the time is used up."""
         pattern = self.compiled[name]
         if pattern is None:
@@ -174,27 +176,30 @@ class Matcher:
 
     def marks(self, name: str, text: str) -> list[Mark]:
         """Return all matches of a mark pattern that are not empty, in order."""
+        form = _LETTER if name == "option" else _NUMBER
         found = []
         for match in self.find(name, text):
             start, end = match.span()
-            groups = match.groupdict()
-            letter = groups.get("letter")
-            label = letter if name == "option" else groups.get("number")
-            if not label:  # a learner's pattern need not name its groups
-                own = _LABEL[name].search(match[1] or match[0] if match.re.groups else match[0])
-                label = own[0] if own else None
-            if start == end or not label:
+            if start == end:
                 continue
+            taken = [group for group in match.groups() if group]
+            label = taken[0] if taken else match[0]
+            if not (label.isdigit() if form is _NUMBER else len(label) == 1):
+                inner = form.search(label)  # a learner's group may hold the dot as well
+                if not inner:
+                    continue
+                label = inner[0]
             before = text[start - 1] if start else "\n"
             place = LINE if before == "\n" else SPACE if before == " " else GLUED
+            letter = taken[1] if len(taken) > 1 and name == "answer" else None
             found.append(Mark(start, end, label, place, _style(match[0], label), letter))
         return found
 
 
-def _style(match: str, label: str) -> str:
-    if match.strip() == label:
-        return PLAIN
-    return WORD if "题" in match else BRACKET if match[0] in "([（【" else DOT
+def _style(matched: str, label: str) -> str:
+    if matched[0] == label[0]:
+        return PLAIN if matched.rstrip() == label else WORD if "题" in matched else DOT
+    return WORD if "题" in matched else BRACKET
 
 
 PATTERN_NAMES = {
@@ -206,18 +211,18 @@ PATTERN_NAMES = {
 }
 
 
-def _compile(name: str, pattern: str) -> regex.Pattern | None:
+def _compile(engine: Any, name: str, pattern: str) -> re.Pattern[str] | None:
     if not pattern:
         return None
     try:
-        return regex.compile(pattern, regex.MULTILINE)
-    except regex.error as error:
+        return engine.compile(pattern, engine.MULTILINE)
+    except engine.error as error:
         place = "" if error.pos is None else f",第 {error.pos + 1} 个字符处"
         raise KitError(f"{PATTERN_NAMES[name]}的正则表达式写错了{place}:{error.msg}。") from error
 
 
 def extract(rows: pd.DataFrame, patterns: Patterns = FULL, *, timeout: float | None = None) -> Extraction:
-    """Extract every question of every row.
+    r"""Extract every question of every row.
 
     Parameters
     ----------
@@ -242,7 +247,7 @@ def extract(rows: pd.DataFrame, patterns: Patterns = FULL, *, timeout: float | N
     Examples
     --------
     >>> rows = pd.DataFrame({"subject": ["语文"], "row": [0], "阅读文本": ["略"],
-    ...     "选项": ["1.下列正确的一项是（3分）\\nA.甲 B.乙 C.丙 D.丁"], "答案": ["1.B"]})
+    ...     "选项": ["1.下列正确的一项是（3分）\nA.甲 B.乙 C.丙 D.丁"], "答案": ["1.B"]})
     >>> extract(rows).questions.loc[0, ["stem", "D", "answer"]].tolist()
     ['下列正确的一项是', '丁', 'B']
     """
@@ -315,10 +320,11 @@ def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, 
     preamble = _one_line(options[: run[0].start], subject)
     if preamble:
         notice("preamble", f"第一个题号前面的文字没有用到:{preamble[:30]}")
+    places = [mark.start for mark in option_marks]
     found = []
     for mark, following in zip(run, [*run[1:], None], strict=True):
         end = following.start if following else len(options)
-        inside = [m for m in option_marks if mark.end <= m.start < end]
+        inside = option_marks[bisect_left(places, mark.end) : bisect_left(places, end)]
         found.append((mark, *_split_question(options, mark.end, end, inside, subject)))
 
     numbers = [int(mark.label) for mark in run]
@@ -335,7 +341,8 @@ def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, 
         elif answers_fault:
             problem(position, number, "答案", *answers_fault)
         elif reply is None:
-            problem(position, number, "答案", "no_answer", f"没有第 {number} 题的答案。请在“答案”列补上。")
+            code = "no_reference" if kind == "short" else "no_answer"
+            problem(position, number, "答案", code, f"没有第 {number} 题的答案。请在“答案”列补上。")
         elif kind == "short":
             parsed.short_answers.append([*key, part["stem"], _one_line(reply.text, subject)])
         elif conflict:
@@ -421,8 +428,8 @@ def _glue(before: str, after: str, subject: str) -> str:
     return " "
 
 
-STEP, SAME, JUMP, LEAP = 3.0, -1.0, -1.0, -6.0
-"""What a link of a run is worth: to the next number, to the same, a little further, anywhere else."""
+STEP, SAME, JUMP, BACK, LEAP = 3.0, -1.0, -1.0, -4.0, -6.0
+"""What a link of a run is worth: to the next number, the same, a little further, back, far away."""
 
 
 def _choose_run(
@@ -467,10 +474,12 @@ def _choose_run(
         for j in range(max(0, i - 40), i):
             step = number - numbers[j]
             link = STEP if step == 1 else SAME if step == 0 else JUMP if 0 < step <= 20 else LEAP
+            if step < 0:  # explanations (【1题详解】) may follow a list of answers
+                link = JUMP if mark.style == WORD != marks[j].style else BACK
             if link != STEP and choices_only and not likely[i]:
                 link -= 4.0
-            if link == LEAP and stranger:
-                link *= 2
+            if stranger and step < 0:
+                link *= 3
             if scores[j] + link > best:
                 best, origin = scores[j] + link, j
         scores.append(best + worth)
@@ -570,12 +579,16 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[Mark, float]:
     weights: dict[Mark, float] = {}
     for mark in marks:
         if mark.style == PLAIN:
-            weight = {LINE: 4.0, SPACE: 2.0, GLUED: 1.0}[mark.place]
+            weight = {LINE: 5.0, SPACE: 2.0, GLUED: 1.0}[mark.place]
         elif mark.place == GLUED:
             before = text[mark.start - 1]
             weight = 1.0 if before.isupper() else 3.0 if before.isascii() else 4.0
         else:
             weight = {LINE: 8.0, SPACE: 5.0}[mark.place]
+        if text[mark.start : mark.end].rstrip()[-1] in ")）" and mark.style == DOT:
+            line = text[max(0, mark.start - 40) : mark.start].rsplit("\n", 1)[-1]
+            if re.search(r"[(（][^()（）]*$", line):  # the bracket of “(Class B)”, not of “B)”
+                weight -= 6.0
         weights[mark] = weight
     for initials in _INITIALS.finditer(text, marks[0].start if marks else 0, marks[-1].end if marks else 0):
         for mark in marks:  # in “B. C. D. Roosevelt” only B may be an option
@@ -595,7 +608,8 @@ def _score_set(
         return None
     score = sum(weights[mark] for mark in chosen)
     score += 3.0 * all(a.label < b.label for a, b in pairwise(chosen))
-    score += 2.0 * (len({(mark.place, mark.style) for mark in chosen[1:]}) == 1)
+    score += 2.0 * (len({mark.place for mark in chosen[1:]}) == 1)
+    score += 1.0 * (len({mark.style for mark in chosen}) == 1)
     # an option whose text begins with another firm mark was probably cut in the wrong place
     others = {m.start for m in marks if m.style != PLAIN and m not in chosen}
     return score - 3.0 * sum(mark.end in others for mark in chosen)
@@ -606,8 +620,8 @@ def _spread_answers(text: str, matcher: Matcher) -> str:
     heading = _ANSWER_HEADING.match(text)
     text = text[heading.end() :] if heading else text
 
-    def one_a_line(match: regex.Match, numbers: list[int]) -> str:
-        letters = regex.findall("[A-G]", match["letters"])
+    def one_a_line(match: re.Match, numbers: list[int]) -> str:
+        letters = re.findall("[A-G]", match["letters"])
         if len(letters) != len(numbers):
             return match[0]
         return "\n" + "\n".join(f"{n}.{letter}" for n, letter in zip(numbers, letters, strict=True)) + "\n"
@@ -641,11 +655,11 @@ def _match_answers(
         Code and text of a notice, if something was repaired.
     """
     answered = [bool(_LEADING_LETTERS.match(text, mark.end)) for mark in marks]
-    run = _choose_run(marks, answered, set(numbers))
+    run = _complete_run(_choose_run(marks, answered, set(numbers)), marks, answered, numbers)
     choices = [i for i, kind in enumerate(kinds) if kind != "short"]
     replies: list[Reply | None] = [None] * len(numbers)
     if not run:
-        letters = regex.findall("[A-G]", text) if _BARE_LETTERS.fullmatch(text.strip()) else []
+        letters = re.findall("[A-G]", text) if _BARE_LETTERS.fullmatch(text.strip()) else []
         if letters and len(letters) == len(choices):
             for i, letter in zip(choices, letters, strict=True):
                 replies[i] = Reply(letter, None)
@@ -682,6 +696,9 @@ def _match_answers(
                 f"答案里多出题号 {'、'.join(map(str, surplus))},没有对应的题目,已略过。",
             )
         return replies, None
+    counted = [int(mark.label) for mark in run]
+    if counted not in (numbers, sorted(counted)):
+        return replies, None
     if len(run) == len(numbers):
         replies = list(given)
     elif len(run) == len(choices):
@@ -689,27 +706,43 @@ def _match_answers(
             replies[i] = reply
     else:
         return replies, None
-    same = [int(mark.label) for mark in run] == numbers
-    return replies, None if same else ("matched_by_order", "题目和答案的编号不一致,已按先后顺序对应。")
+    return replies, None if counted == numbers else (
+        "matched_by_order",
+        "题目和答案的编号不一致,已按先后顺序对应。",
+    )
+
+
+def _complete_run(run: list[Mark], marks: list[Mark], likely: list[bool], numbers: list[int]) -> list[Mark]:
+    """Add the answers that stand out of order: a number that the run lacks and that stands only once."""
+    wanted = {str(n) for n in numbers} - {mark.label for mark in run}
+    if not run or not wanted:
+        return run
+    firm = [
+        m
+        for m, letter in zip(marks, likely, strict=True)
+        if m.label in wanted and (letter or m.place == LINE)
+    ]
+    times = Counter(mark.label for mark in firm)
+    return sorted(run + [mark for mark in firm if times[mark.label] == 1])
 
 
 def _read_letters(reply: Reply, part: Any, matcher: Matcher) -> tuple[list[str], bool]:
     """Return the letters that a reply names, and whether it contradicts itself."""
-    if reply.letter:
-        return list(reply.letter), False
+    if reply.letter or reply.text in _OPTION_LETTERS:
+        return [reply.letter or reply.text], False
     readings: list[tuple[str, ...]] = []
     lead = _LEADING_LETTERS.match(reply.text)
     if lead and not _AS_SUBJECT.match(reply.text, lead.end()):
-        letters = tuple(regex.findall("[A-G]", lead["letters"]))
+        letters = tuple(re.findall("[A-G]", lead["letters"]))
         rest = reply.text[lead.start("letters") + 1 :].lstrip(" .、:：)）")
         option = part.get(letters[0], "") if isinstance(part, dict) else ""
         if option and rest.replace("\n", " ").startswith(option[:10]):
             letters = letters[:1]  # the option's own text follows: “B. A small dog”
-        elif letters == ("A",) and regex.match(r" [a-z]", reply.text[lead.end() :]):
+        elif letters == ("A",) and re.match(r" [a-z]", reply.text[lead.end() :]):
             letters = ()  # “A detail question …” is an explanation
         if letters:
             readings.append(letters)
-    readings += [tuple(regex.findall("[A-G]", m["letters"])) for m in matcher.find("conclusion", reply.text)]
+    readings += [tuple(re.findall("[A-G]", m["letters"])) for m in matcher.find("conclusion", reply.text)]
     different = {frozenset(letters) for letters in readings}
     if not different:
         return [], False

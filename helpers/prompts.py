@@ -1,0 +1,294 @@
+"""Turn questions into training pairs: the prompt, the output format, and its checker (notebook 03)."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import pandas as pd
+
+from helpers import KitError
+from helpers.extraction import Extraction
+
+PAIR_COLUMNS = ["subject", "row", "input", "output"]
+OUTPUT_COLUMNS = ["position", "number", "stem", "A", "B", "C", "D", "answer"]
+PLACEHOLDERS = {"text": "阅读文本", "count": "这一行的选择题数量"}
+LENGTH_LIMIT = 8000
+"""Characters that the contest's platform takes in one row, input and output together."""
+HARMLESS = frozenset({"no_reference"})
+"""Problem codes of short answers: they do not touch the choice questions of their row."""
+
+OPENING = {
+    "语文": "你是一位有多年经验的高考语文命题教师。请根据下面的阅读文本,命制 {count} 道单项选择题,"
+    "每道题有 A、B、C、D 四个选项,其中只有一个正确,并在题后给出答案。不要重复原文。",
+    "英语": "You are an experienced item writer for the Gaokao English test. Based on the passage below, write "
+    "{count} multiple-choice questions. Each question has four options, A, B, C and D, exactly one of which is "
+    "correct, and is followed by its answer. Do not repeat the passage.",
+}
+"""The part that the organisers fixed: role, task, form of the output."""
+REQUIREMENTS = {
+    "语文": "命题要求:\n"
+    "1. 考查对文中重要概念含义的理解。\n"
+    "2. 考查对文中重要句子含意的理解。\n"
+    "3. 考查对论点、论据和论证方法的分析。\n"
+    "4. 干扰项要贴近原文,错误之处能说清理由。",
+    "英语": "Requirements:\n"
+    "1. Ask about the main idea of the passage.\n"
+    "2. Ask about specific information in it.\n"
+    "3. Ask for the meaning of a word or phrase that can be worked out from the context.\n"
+    "4. Wrong options stay close to the passage, and it can be said why each is wrong.",
+}
+"""The part that one may edit."""
+CLOSING = {"语文": "阅读文本:\n{text}", "英语": "Passage:\n{text}"}
+
+TEMPLATES = {s: "\n\n".join((OPENING[s], REQUIREMENTS[s], CLOSING[s])) for s in OPENING}
+"""The kit's prompts, by subject."""
+COURSE_TEMPLATES = {
+    s: template.replace("{count}", {"语文": "4", "英语": "4"}[s]) for s, template in TEMPLATES.items()
+}
+"""As in the course, the number of questions is always four, whatever the row holds."""
+
+_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_ANSWER_WORD = {"语文": "答案:", "英语": "Answer: "}
+_FORMAT_MARK = re.compile(r"(?:答案\s*[:：]|Answer\s*[:：])")
+_NUMBER_MARK = re.compile(r"(\d+)\s?[.．、]\s*(?=\S)")
+_OPTION_MARK = re.compile(r"([A-Z])\s?[.．、]\s*")
+_ANSWER_LINE = re.compile(r"(?:答案|Answer)\s*[:：]\s*(.*)", re.IGNORECASE)
+_HAN = re.compile(r"[\u4e00-\u9fff]")
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with a generated text."""
+
+    number: int | None
+    code: str
+    message: str
+
+
+def check_template(template: str) -> list[str]:
+    """Return the placeholders that a template uses.
+
+    Parameters
+    ----------
+    template : str
+        A prompt with ``{text}`` and, if wanted, ``{count}``. A literal brace is written twice.
+
+    Returns
+    -------
+    list of str
+        The placeholders, in order of appearance.
+
+    Raises
+    ------
+    KitError
+        If a placeholder is not known, a brace stands alone, or ``{text}`` is missing; the message
+        names the line and the character.
+
+    Examples
+    --------
+    >>> check_template("请出 {count} 道题:{text}")
+    ['count', 'text']
+    """
+    used = []
+    for token in _TOKEN.finditer(template):
+        line = template.count("\n", 0, token.start()) + 1
+        place = f"提示词第 {line} 行第 {token.start() - template.rfind(chr(10), 0, token.start())} 个字符"
+        known = "、".join("{" + name + "}" for name in PLACEHOLDERS)
+        if token[0] in "{}":
+            raise KitError(
+                f"{place}有一个单独的“{token[0]}”。占位符要写成一对,如 {{text}};要写花括号本身,请写两遍。"
+            )
+        if token[1] is not None and token[1] not in PLACEHOLDERS:
+            raise KitError(f"{place}的占位符“{token[0]}”不认识。可以用的有:{known}。")
+        if token[1] is not None:
+            used.append(token[1])
+    if "text" not in used:
+        raise KitError("提示词里没有 {text}:模型会看不到阅读文本。请在放文章的地方写上 {text}。")
+    return used
+
+
+def render(template: str, text: str, count: int) -> str:
+    """Fill a template in; braces inside the passage stay as they are.
+
+    Parameters
+    ----------
+    template : str
+        A template that `check_template` accepts.
+    text : str
+        The passage.
+    count : int
+        How many choice questions the row has.
+
+    Returns
+    -------
+    str
+        The prompt.
+
+    Examples
+    --------
+    >>> render("出 {count} 道题:{text}", "集合 {1}", 4)
+    '出 4 道题:集合 {1}'
+    """
+    values = {"text": text, "count": str(count)}
+    return _TOKEN.sub(lambda t: t[0][0] if t[1] is None else values[t[1]], template)
+
+
+def make_pairs(
+    rows: pd.DataFrame,
+    extraction: Extraction,
+    templates: Mapping[str, str] | None = None,
+    *,
+    keep_partial: bool = False,
+) -> pd.DataFrame:
+    """Make one training pair of every row that was parsed without a problem.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        The cleaned rows.
+    extraction : Extraction
+        What `extraction.extract` returned for them.
+    templates : mapping of str to str, optional
+        Prompts by subject; a subject that is left out gets its prompt from ``TEMPLATES``.
+    keep_partial : bool
+        Whether a row with a problem in one choice question still gives a pair of the others.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``subject row input output``, in the order of the rows.
+
+    Raises
+    ------
+    KitError
+        If a template is not valid.
+    """
+    templates = {**TEMPLATES, **(templates or {})}
+    for subject in rows["subject"].unique():
+        check_template(templates[subject])
+    problems = extraction.problems[~extraction.problems["code"].isin(HARMLESS)]
+    bad = problems[problems["position"].isna()] if keep_partial else problems
+    excluded = set(zip(bad["subject"], bad["row"], strict=True))
+    groups = {key: group for key, group in extraction.questions.groupby(["subject", "row"], sort=False)}
+    pairs = []
+    for subject, row, text in zip(rows["subject"], rows["row"], rows["阅读文本"], strict=True):
+        questions = groups.get((subject, row))
+        if questions is not None and (subject, row) not in excluded:
+            prompt = render(templates[subject], text, len(questions))
+            pairs.append([subject, row, prompt, format_output(questions, subject)])
+    return pd.DataFrame(pairs, columns=PAIR_COLUMNS)
+
+
+def format_output(questions: pd.DataFrame, subject: str) -> str:
+    r"""Write questions in the form that the contest asks for.
+
+    Parameters
+    ----------
+    questions : pandas.DataFrame
+        Questions of one row, with the columns ``stem A B C D answer``.
+    subject : str
+        语文 or 英语: decides between ``答案:`` and ``Answer:``.
+
+    Returns
+    -------
+    str
+        Questions numbered from 1, separated by an empty line.
+
+    Raises
+    ------
+    ValueError
+        If a field is empty, has more than one line or spaces at its ends, or begins like another
+        part of the format: the text could not be parsed back.
+
+    Examples
+    --------
+    >>> one = pd.DataFrame([["它指什么", "甲", "乙", "丙", "丁", "B"]], columns=["stem", *"ABCD", "answer"])
+    >>> format_output(one, "语文")
+    '1. 它指什么\nA. 甲\nB. 乙\nC. 丙\nD. 丁\n\n答案:B'
+    """
+    blocks = []
+    for number, question in enumerate(questions[["stem", *"ABCD", "answer"]].itertuples(index=False), 1):
+        *texts, answer = question
+        for name, text in zip(("stem", *"ABCD"), texts, strict=True):
+            if not text or text != text.strip() or len(text.splitlines()) != 1:
+                raise ValueError(f"第 {number} 题的 {name} 必须是一行文字,首尾没有空格:{text!r}")
+            if _FORMAT_MARK.match(text) or (name == "stem" and _NUMBER_MARK.match(text)):
+                raise ValueError(f"第 {number} 题的 {name} 开头像是题号或答案标记,无法还原:{text!r}")
+        if answer not in ("A", "B", "C", "D"):
+            raise ValueError(f"第 {number} 题的答案必须是 A、B、C、D 之一:{answer!r}")
+        stem, *options = texts
+        lines = [f"{number}. {stem}", *(f"{x}. {text}" for x, text in zip("ABCD", options, strict=True))]
+        blocks.append("\n".join(lines) + f"\n\n{_ANSWER_WORD[subject]}{answer}")
+    return "\n\n".join(blocks)
+
+
+def parse_output(text: str, subject: str) -> tuple[pd.DataFrame, list[Fault]]:
+    r"""Parse a text in the contest's form: the kit's one format checker.
+
+    Parameters
+    ----------
+    text : str
+        What `format_output` or a model wrote.
+    subject : str
+        语文 or 英语: decides which language is expected.
+
+    Returns
+    -------
+    questions : pandas.DataFrame
+        Columns ``position number stem A B C D answer``: the questions that have a stem, four
+        options and one letter.
+    faults : list of Fault
+        What is wrong, question by question; empty for a text without fault.
+
+    Examples
+    --------
+    >>> questions, faults = parse_output("1. 它指什么\nA. 甲\nB. 乙\nC. 丙\n\n答案:B", "语文")
+    >>> len(questions), faults[0].code
+    (0, 'missing_option')
+    """
+    questions, faults = [], []
+    blocks: list[dict[str, str]] = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        current = blocks[-1] if blocks else None
+        option, answer, number = _OPTION_MARK.match(line), _ANSWER_LINE.match(line), _NUMBER_MARK.match(line)
+        if number:
+            blocks.append({"number": number[1], "stem": line[number.end() :]})
+        elif current is None:
+            faults.append(Fault(None, "extra_text", f"第一题之前有多余的文字:{line[:20]}"))
+        elif answer:
+            current["answer"] = answer[1].strip() if "answer" not in current else "重复"
+        elif option and "answer" not in current:
+            letter = option[1]
+            if letter in current:
+                faults.append(Fault(int(current["number"]), "repeated_option", f"选项 {letter} 出现了两次"))
+            current.setdefault(letter, line[option.end() :])
+        else:
+            faults.append(Fault(int(current["number"]), "extra_text", f"有多余的文字:{line[:20]}"))
+    if not blocks:
+        faults.append(Fault(None, "no_question", "没有找到题号(如 1.)"))
+    for position, block in enumerate(blocks):
+        own = list(_block_faults(block, position, subject))
+        faults += own
+        if not {fault.code for fault in own} & {"missing_option", "no_answer", "bad_answer"}:
+            fields = [block[name] for name in ("stem", *"ABCD")]
+            questions.append([position, int(block["number"]), *fields, block["answer"]])
+    return pd.DataFrame(questions, columns=OUTPUT_COLUMNS), faults
+
+
+def _block_faults(block: dict[str, str], position: int, subject: str):
+    number = int(block["number"])
+    missing = [letter for letter in "ABCD" if not block.get(letter)]
+    options = [block[letter] for letter in "ABCD" if block.get(letter)]
+    if number != position + 1:
+        yield Fault(number, "wrong_number", f"题号应为 {position + 1}")
+    if missing:
+        yield Fault(number, "missing_option", f"缺少选项 {'、'.join(missing)}")
+    if extra := sorted(set(block) & set("EFGHIJKLMNOPQRSTUVWXYZ")):
+        yield Fault(number, "extra_option", f"多出选项 {'、'.join(extra)}")
+    if len(set(options)) < len(options):
+        yield Fault(number, "same_options", "有两个选项完全相同")
+    if "answer" not in block:
+        yield Fault(number, "no_answer", "没有答案行")
+    elif block["answer"] not in ("A", "B", "C", "D"):
+        yield Fault(number, "bad_answer", f"答案必须是 A–D 中的一个字母,现在是:{block['answer'][:10]}")
+    if bool(_HAN.search(block["stem"])) != (subject == "语文"):
+        yield Fault(number, "wrong_language", f"题干不是{'中文' if subject == '语文' else '英文'}")

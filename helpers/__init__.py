@@ -5,10 +5,10 @@ Importing it on a Python that is too old ends with one sentence; nothing in this
 
 import sys
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036 - pip would answer with a page of resolver errors
     raise SystemExit(
-        "这套教程需要 Python 3.11 或更新的版本,现在用的是 %d.%d。请安装新版 Python(python.org),再重新运行这条命令。"
-        % sys.version_info[:2]
+        "这套教程需要 Python 3.11 或更新的版本，现在用的是 %d.%d。"  # noqa: UP031
+        "请从 python.org 安装新版 Python，再重新运行这条命令。" % sys.version_info[:2]
     )
 
 SUBJECTS = ("语文", "英语")

@@ -48,10 +48,10 @@ _SUSPECT = re.compile(
 )
 """One quick look: most cells hold nothing to repair."""
 _TABLE = str.maketrans(
-    {c: " " for c in SPACES}
+    dict.fromkeys(SPACES, " ")
     | dict.fromkeys(INVISIBLE)
     | {chr(c): None for c in range(0xA0) if re.match(f"[{_CONTROLS}]", chr(c))}
-    | {c: "\n" for c in "\r\x0b\x85\u2028\u2029"}
+    | dict.fromkeys("\r\x0b\x85\u2028\u2029", "\n")
     | {c: half for c, half in FULLWIDTH.items() if half.isalnum() or half == "."}
     | {chr(c): "\ufffd" for c in range(0xD800, 0xE000)}
 )
@@ -148,7 +148,7 @@ def _repair_word(match: re.Match[str], marks: bool) -> str:
     strangers = sum(letter in LOOKALIKES for letter in word)
     if not strangers:
         return word
-    if 0 < latin and latin + strangers == len(word):
+    if latin > 0 and latin + strangers == len(word):
         return _latinize(word)
     if marks and _OPTION_LETTERS.issuperset(word):
         following = _NEXT_WORD.match(match.string, match.end())

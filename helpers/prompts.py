@@ -18,11 +18,11 @@ HARMLESS = frozenset({"no_reference"})
 """Problem codes of short answers: they do not touch the choice questions of their row."""
 
 OPENING = {
-    "语文": "你是一位有多年经验的高考语文命题教师。请根据下面的阅读文本,命制 {count} 道单项选择题,"
-    "每道题有 A、B、C、D 四个选项,其中只有一个正确,并在题后给出答案。不要重复原文。",
-    "英语": "You are an experienced item writer for the Gaokao English test. Based on the passage below, write "
-    "{count} multiple-choice questions. Each question has four options, A, B, C and D, exactly one of which is "
-    "correct, and is followed by its answer. Do not repeat the passage.",
+    "语文": "你是一位有多年经验的高考语文命题教师。请根据下面的阅读文本，命制 {count} 道单项选择题,"
+    "每道题有 A、B、C、D 四个选项，其中只有一个正确，并在题后给出答案。不要重复原文。",
+    "英语": "You are an experienced item writer for the Gaokao English test. Based on the passage below, "
+    "write {count} multiple-choice questions. Each question has four options, A, B, C and D, exactly one "
+    "of which is correct, and is followed by its answer. Do not repeat the passage.",
 }
 """The part that the organisers fixed: role, task, form of the output."""
 REQUIREMENTS = {
@@ -30,7 +30,7 @@ REQUIREMENTS = {
     "1. 考查对文中重要概念含义的理解。\n"
     "2. 考查对文中重要句子含意的理解。\n"
     "3. 考查对论点、论据和论证方法的分析。\n"
-    "4. 干扰项要贴近原文,错误之处能说清理由。",
+    "4. 干扰项要贴近原文，错误之处能说清理由。",
     "英语": "Requirements:\n"
     "1. Ask about the main idea of the passage.\n"
     "2. Ask about specific information in it.\n"
@@ -85,7 +85,7 @@ def check_template(template: str) -> list[str]:
 
     Examples
     --------
-    >>> check_template("请出 {count} 道题:{text}")
+    >>> check_template("请出 {count} 道题：{text}")
     ['count', 'text']
     """
     used = []
@@ -95,14 +95,14 @@ def check_template(template: str) -> list[str]:
         known = "、".join("{" + name + "}" for name in PLACEHOLDERS)
         if token[0] in "{}":
             raise KitError(
-                f"{place}有一个单独的“{token[0]}”。占位符要写成一对,如 {{text}};要写花括号本身,请写两遍。"
+                f"{place}有一个单独的“{token[0]}”。占位符要写成一对，如 {{text}}；要写花括号本身，请写两遍。"
             )
         if token[1] is not None and token[1] not in PLACEHOLDERS:
-            raise KitError(f"{place}的占位符“{token[0]}”不认识。可以用的有:{known}。")
+            raise KitError(f"{place}的占位符“{token[0]}”不认识。可以用的有：{known}。")
         if token[1] is not None:
             used.append(token[1])
     if "text" not in used:
-        raise KitError("提示词里没有 {text}:模型会看不到阅读文本。请在放文章的地方写上 {text}。")
+        raise KitError("提示词里没有 {text}：模型会看不到阅读文本。请在放文章的地方写上 {text}。")
     return used
 
 
@@ -125,7 +125,7 @@ def render(template: str, text: str, count: int) -> str:
 
     Examples
     --------
-    >>> render("出 {count} 道题:{text}", "集合 {1}", 4)
+    >>> render("出 {count} 道题：{text}", "集合 {1}", 4)
     '出 4 道题:集合 {1}'
     """
     values = {"text": text, "count": str(count)}
@@ -168,7 +168,7 @@ def make_pairs(
     problems = extraction.problems[~extraction.problems["code"].isin(HARMLESS)]
     bad = problems[problems["position"].isna()] if keep_partial else problems
     excluded = set(zip(bad["subject"], bad["row"], strict=True))
-    groups = {key: group for key, group in extraction.questions.groupby(["subject", "row"], sort=False)}
+    groups = dict(list(extraction.questions.groupby(["subject", "row"], sort=False)))
     pairs = []
     for subject, row, text in zip(rows["subject"], rows["row"], rows["阅读文本"], strict=True):
         questions = groups.get((subject, row))
@@ -210,11 +210,11 @@ def format_output(questions: pd.DataFrame, subject: str) -> str:
         *texts, answer = question
         for name, text in zip(("stem", *"ABCD"), texts, strict=True):
             if not text or text != text.strip() or len(text.splitlines()) != 1:
-                raise ValueError(f"第 {number} 题的 {name} 必须是一行文字,首尾没有空格:{text!r}")
+                raise ValueError(f"第 {number} 题的 {name} 必须是一行文字，首尾没有空格：{text!r}")
             if _FORMAT_MARK.match(text) or (name == "stem" and _NUMBER_MARK.match(text)):
-                raise ValueError(f"第 {number} 题的 {name} 开头像是题号或答案标记,无法还原:{text!r}")
+                raise ValueError(f"第 {number} 题的 {name} 开头像是题号或答案标记，无法还原：{text!r}")
         if answer not in ("A", "B", "C", "D"):
-            raise ValueError(f"第 {number} 题的答案必须是 A、B、C、D 之一:{answer!r}")
+            raise ValueError(f"第 {number} 题的答案必须是 A、B、C、D 之一：{answer!r}")
         stem, *options = texts
         lines = [f"{number}. {stem}", *(f"{x}. {text}" for x, text in zip("ABCD", options, strict=True))]
         blocks.append("\n".join(lines) + f"\n\n{_ANSWER_WORD[subject]}{answer}")
@@ -253,7 +253,7 @@ def parse_output(text: str, subject: str) -> tuple[pd.DataFrame, list[Fault]]:
         if number:
             blocks.append({"number": number[1], "stem": line[number.end() :]})
         elif current is None:
-            faults.append(Fault(None, "extra_text", f"第一题之前有多余的文字:{line[:20]}"))
+            faults.append(Fault(None, "extra_text", f"第一题之前有多余的文字：{line[:20]}"))
         elif answer:
             current["answer"] = answer[1].strip() if "answer" not in current else "重复"
         elif option and "answer" not in current:
@@ -262,7 +262,7 @@ def parse_output(text: str, subject: str) -> tuple[pd.DataFrame, list[Fault]]:
                 faults.append(Fault(int(current["number"]), "repeated_option", f"选项 {letter} 出现了两次"))
             current.setdefault(letter, line[option.end() :])
         else:
-            faults.append(Fault(int(current["number"]), "extra_text", f"有多余的文字:{line[:20]}"))
+            faults.append(Fault(int(current["number"]), "extra_text", f"有多余的文字：{line[:20]}"))
     if not blocks:
         faults.append(Fault(None, "no_question", "没有找到题号(如 1.)"))
     for position, block in enumerate(blocks):
@@ -289,6 +289,6 @@ def _block_faults(block: dict[str, str], position: int, subject: str):
     if "answer" not in block:
         yield Fault(number, "no_answer", "没有答案行")
     elif block["answer"] not in ("A", "B", "C", "D"):
-        yield Fault(number, "bad_answer", f"答案必须是 A–D 中的一个字母,现在是:{block['answer'][:10]}")
+        yield Fault(number, "bad_answer", f"答案必须是 A–D 中的一个字母，现在是：{block['answer'][:10]}")
     if bool(_HAN.search(block["stem"])) != (subject == "语文"):
         yield Fault(number, "wrong_language", f"题干不是{'中文' if subject == '语文' else '英文'}")

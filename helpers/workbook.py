@@ -49,17 +49,17 @@ def find_sheets(folder: str | Path) -> dict[str, Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise KitError(
-            f"找不到文件夹“{folder}”。请检查 FOLDER 的拼写;当前所在的文件夹是“{Path.cwd().name}”。"
+            f"找不到文件夹“{folder}”。请检查 FOLDER 的拼写；当前所在的文件夹是“{Path.cwd().name}”。"
         )
     sheets = {s: folder / sheet_name(s) for s in SUBJECTS if (folder / sheet_name(s)).is_file()}
     if not sheets:
         names = [p.name for p in sorted(folder.iterdir()) if p.is_file()]
         locked = any(name.startswith("~$") for name in names)
         similar = [n for n in names if n.endswith((".xlsx", ".xls", ".csv")) and not n.startswith("~$")]
-        hint = f"里面的表格有:{'、'.join(similar[:5])}。" if similar else "里面没有 Excel 表格。"
-        hint += "以 ~$ 开头的是 Excel 打开文件时的临时文件,不是表格。" if locked else ""
+        hint = f"里面的表格有：{'、'.join(similar[:5])}。" if similar else "里面没有 Excel 表格。"
+        hint += "以 ~$ 开头的是 Excel 打开文件时的临时文件，不是表格。" if locked else ""
         wanted = " 或 ".join(sheet_name(s) for s in SUBJECTS)
-        raise KitError(f"文件夹“{folder}”里没有 {wanted}。{hint}请把表格放进这个文件夹,并改成上面的名字。")
+        raise KitError(f"文件夹“{folder}”里没有 {wanted}。{hint}请把表格放进这个文件夹，并改成上面的名字。")
     return sheets
 
 
@@ -108,7 +108,7 @@ def read_sheet(path: str | Path, subject: str) -> pd.DataFrame:
         if any(cell is not None and str(cell).strip() for cell in cells):
             records.append([subject, row, *cells])
     if not records:
-        raise KitError(f"“{path.name}”只有列名,没有题目。请确认放进来的是完整的训练集文件。")
+        raise KitError(f"“{path.name}”只有列名，没有题目。请确认放进来的是完整的训练集文件。")
     frame = pd.DataFrame(records, columns=ROWS_COLUMNS)
     # object, not str: a cell that holds a number or a date must stay one until extraction reports it
     return frame.astype(dict.fromkeys(COLUMNS, object))
@@ -129,10 +129,10 @@ def _lines(path: Path) -> list[tuple[Any, ...]]:
         raise
     except PermissionError as error:
         raise KitError(
-            f"打不开“{path.name}”:没有读取权限,或者它正被 Excel 占用。请关闭 Excel 后再试。"
+            f"打不开“{path.name}”：没有读取权限，或者它正被 Excel 占用。请关闭 Excel 后再试。"
         ) from error
     except Exception as error:  # openpyxl raises a dozen different types on damaged files
-        raise KitError(f"打不开“{path.name}”:{_damage(path)}") from error
+        raise KitError(f"打不开“{path.name}”：{_damage(path)}") from error
     known = [lines for lines in sheets if lines and set(COLUMNS) & {str(c).strip() for c in lines[0]}]
     return (known or sheets or [[]])[0]
 
@@ -147,9 +147,9 @@ def _damage(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(8)
     if start.startswith(b"\xd0\xcf\x11\xe0"):
-        return "它加了密码,或者是旧的 .xls 格式。请在 Excel 里去掉密码,另存为 .xlsx。"
+        return "它加了密码，或者是旧的 .xls 格式。请在 Excel 里去掉密码，另存为 .xlsx。"
     if not start.startswith(b"PK"):
-        return "它不是 .xlsx 文件(可能只是改了扩展名)。请在 Excel 里打开原文件,另存为 .xlsx。"
+        return "它不是 .xlsx 文件(可能只是改了扩展名)。请在 Excel 里打开原文件，另存为 .xlsx。"
     return "文件已损坏或没有下载完整。请重新下载或复制一份。"
 
 
@@ -164,7 +164,7 @@ def _column_places(header: list[str], path: Path) -> list[int]:
             hint = (
                 f"最接近的是“{near[0]}”。"
                 if near
-                else f"现有的列:{'、'.join(filter(None, header)) or '无'}。"
+                else f"现有的列：{'、'.join(filter(None, header)) or '无'}。"
             )
             raise KitError(f"“{path.name}”的第 1 行缺少“{name}”列。{hint}请把列名改成“{name}”。")
     return [header.index(name) for name in COLUMNS]

@@ -1,0 +1,164 @@
+"""Read 答案: spread it out, match it with the questions, read the letters (notebook 02)."""
+
+import re
+from collections import Counter, defaultdict
+from typing import Any, NamedTuple
+
+from helpers.marks import LETTERS, LINE, Mark, Matcher, choose_run
+
+_LEADING_LETTERS = re.compile(
+    r"(?:【?(?:正确)?答案】?|[Aa]nswer|选)? ?[:：]? ?[(（【]? ?" + LETTERS + r" ?[)）】]?"
+)
+_AS_SUBJECT = re.compile(r" ?(?:[两三]?[个]?选?项|[、，][^。\n]{0,20}项)")
+_TABLE = re.compile(
+    r"(?m)^(?:题号)?[ :：|]*(?P<numbers>\d+(?:[ |]+\d+)+)[ |]*\n"
+    r"(?:答案)?[ :：|]*(?P<letters>[A-G](?:[ |]*[A-G])+)[ |]*$"
+)
+_ANSWER_HEADING = re.compile(r"【?(?:参考)?答案】?[:：]?\s*")
+_HEADING_AFTER = re.compile(r"\s*【?(?:答案)?(?:解析|详解|分析)】?[:：]?$")
+_BARE_LETTERS = re.compile(r"[A-G](?:[\s,，、;；]*[A-G])*[\s.。]*")
+_OPTION_LETTERS = frozenset("ABCDEFG")
+
+
+class Reply(NamedTuple):
+    """What 答案 says about one question."""
+
+    text: str
+    letter: str | None
+
+
+def spread(text: str, matcher: Matcher) -> str:
+    """Return 答案 with its heading cut off and tables and ranges written out, one answer a line."""
+    heading = _ANSWER_HEADING.match(text)
+    text = text[heading.end() :] if heading else text
+
+    def one_a_line(match: re.Match, numbers: list[int]) -> str:
+        letters = re.findall("[A-G]", match["letters"])
+        if len(letters) != len(numbers):
+            return match[0]
+        return "\n" + "\n".join(f"{n}.{letter}" for n, letter in zip(numbers, letters, strict=True)) + "\n"
+
+    text = _TABLE.sub(lambda m: one_a_line(m, [int(n) for n in m["numbers"].split() if n.isdigit()]), text)
+    for match in reversed(matcher.find("answer_range", text)):
+        numbers = list(range(int(match["first"]), min(int(match["last"]), int(match["first"]) + 99) + 1))
+        text = text[: match.start()] + one_a_line(match, numbers) + text[match.end() :]
+    return text
+
+
+def match(
+    text: str, marks: list[Mark], numbers: list[int], kinds: list[str]
+) -> tuple[list[Reply | None], tuple[str, str] | None]:
+    """Give each question its answer: by number, or by order where the numberings differ.
+
+    Parameters
+    ----------
+    text : str
+        答案, one answer a line where possible.
+    marks : list of Mark
+        The candidates for answer marks.
+    numbers, kinds
+        The printed number and the kind (``"short"`` or other) of every question.
+
+    Returns
+    -------
+    list of Reply or None
+        One for each question; None where there is no answer.
+    tuple of str or None
+        Code and text of a notice, if something was repaired.
+    """
+    answered = [bool(_LEADING_LETTERS.match(text, mark.end)) for mark in marks]
+    run = _complete_run(choose_run(marks, answered, set(numbers)), marks, answered, numbers)
+    choices = [i for i, kind in enumerate(kinds) if kind != "short"]
+    replies: list[Reply | None] = [None] * len(numbers)
+    if not run:
+        letters = re.findall("[A-G]", text) if _BARE_LETTERS.fullmatch(text.strip()) else []
+        if letters and len(letters) == len(choices):
+            for i, letter in zip(choices, letters, strict=True):
+                replies[i] = Reply(letter, None)
+            return replies, ("matched_by_order", "答案没有题号，已按先后顺序与题目对应。")
+        return replies, None
+
+    ends = [mark.start for mark in run[1:]] + [len(text)]
+    given = [
+        Reply(_HEADING_AFTER.sub("", text[m.end : end].strip()), m.letter)
+        for m, end in zip(run, ends, strict=True)
+    ]
+    by_number: defaultdict[int, list[Reply]] = defaultdict(list)
+    for mark, reply in zip(run, given, strict=True):
+        by_number[int(mark.label)].append(reply)
+    printed_once = len(set(numbers)) == len(numbers)
+    complete = printed_once and set(numbers) <= by_number.keys()
+    partial = printed_once and by_number.keys() < set(numbers) and len(by_number) == len(run)
+    letters_only = [bool(_BARE_LETTERS.fullmatch(reply.text)) for reply in given]
+    if (
+        partial
+        and len(run) == len(choices)
+        and all(letters_only)
+        and by_number.keys() != {numbers[i] for i in choices}
+    ):
+        partial = False  # the answers count the choice questions only
+    if complete or partial:
+        for i, (number, kind) in enumerate(zip(numbers, kinds, strict=True)):
+            mine = by_number.get(number, [])
+            if mine:  # an answer list and explanations after it both name the number
+                replies[i] = Reply(
+                    "\n".join(r.text for r in (mine[:1] if kind == "short" else mine)), mine[0].letter
+                )
+        surplus = sorted(by_number.keys() - set(numbers))
+        if surplus:
+            return replies, (
+                "surplus_answers",
+                f"答案里多出题号 {'、'.join(map(str, surplus))}，没有对应的题目，已略过。",
+            )
+        return replies, None
+    counted = [int(mark.label) for mark in run]
+    if counted not in (numbers, sorted(counted)):
+        return replies, None
+    if len(run) == len(numbers):
+        replies = list(given)
+    elif len(run) == len(choices):
+        for i, reply in zip(choices, given, strict=True):
+            replies[i] = reply
+    else:
+        return replies, None
+    return replies, None if counted == numbers else (
+        "matched_by_order",
+        "题目和答案的编号不一致，已按先后顺序对应。",
+    )
+
+
+def _complete_run(run: list[Mark], marks: list[Mark], likely: list[bool], numbers: list[int]) -> list[Mark]:
+    """Add the answers that stand out of order: a number that the run lacks and that stands only once."""
+    wanted = {str(n) for n in numbers} - {mark.label for mark in run}
+    if not run or not wanted:
+        return run
+    firm = [
+        m
+        for m, letter in zip(marks, likely, strict=True)
+        if m.label in wanted and (letter or m.place == LINE)
+    ]
+    times = Counter(mark.label for mark in firm)
+    return sorted(run + [mark for mark in firm if times[mark.label] == 1])
+
+
+def read_letters(reply: Reply, part: Any, matcher: Matcher) -> tuple[list[str], bool]:
+    """Return the letters that a reply names, and whether it contradicts itself."""
+    if reply.letter or reply.text in _OPTION_LETTERS:
+        return [reply.letter or reply.text], False
+    readings: list[tuple[str, ...]] = []
+    lead = _LEADING_LETTERS.match(reply.text)
+    if lead and not _AS_SUBJECT.match(reply.text, lead.end()):
+        letters = tuple(re.findall("[A-G]", lead["letters"]))
+        rest = reply.text[lead.start("letters") + 1 :].lstrip(" .、:：)）")
+        option = part.get(letters[0], "") if isinstance(part, dict) else ""
+        if option and rest.replace("\n", " ").startswith(option[:10]):
+            letters = letters[:1]  # the option's own text follows: “B. A small dog”
+        elif letters == ("A",) and re.match(r" [a-z]", reply.text[lead.end() :]):
+            letters = ()  # “A detail question …” is an explanation
+        if letters:
+            readings.append(letters)
+    readings += [tuple(re.findall("[A-G]", m["letters"])) for m in matcher.find("conclusion", reply.text)]
+    different = {frozenset(letters) for letters in readings}
+    if not different:
+        return [], False
+    return sorted(set(readings[0])), len(different) > 1

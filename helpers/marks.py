@@ -1,0 +1,331 @@
+"""Patterns as data, the marks they find, and the choice of those that make sense (notebook 02).
+
+A mark is a place that may start a question (``1.``), an option (``A.``) or an answer. Patterns find
+more marks than there are; `choose_run` and `choose_options` choose among them.
+"""
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass, fields
+from itertools import pairwise, product
+from time import monotonic
+from typing import Any, NamedTuple
+
+import regex
+
+from helpers import KitError
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """The regular expressions of the extraction, as data.
+
+    Parameters
+    ----------
+    question : str
+        A question mark; the first group that takes part is its number.
+    option : str
+        An option mark; the first group that takes part is its letter.
+    answer : str
+        An answer mark; the first group that takes part is the number. A second one is the answer's
+        letter; without it the letter is read from the text that follows.
+    answer_range : str
+        Answers given for several numbers at once (``21-23 BAC``): groups ``first``, ``last``,
+        ``letters``. Empty: not used.
+    conclusion : str
+        How an explanation names its answer (``故选B``): group ``letters``. Empty: not used.
+    """
+
+    question: str
+    option: str
+    answer: str
+    answer_range: str = ""
+    conclusion: str = ""
+
+
+HAN = r"\u3400-\u9fff"
+LETTERS = r"(?P<letters>[A-G](?: ?[、,，和与]? ?[A-G])*)(?![A-Za-z])"
+FULL = Patterns(
+    question=r"(?:第 ?(\d{1,4}) ?题 ?[.、:：)）]?"
+    r"|[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?"
+    r"|(?<![\d.])(\d{1,4}) ?(?:[.、)）:：](?!\d)|\.(?=(?:1\d|20)\d\d年|\d\d世纪)))\s*",
+    option=r"(?:[(（【\[] ?([A-G]) ?[)）】\]][.、:：]?"
+    r"|([A-G]) ?[.、:：)）]"
+    rf"|(?<![A-Za-z])([A-G])(?=[\s{HAN}“‘《]|[A-Z][a-z]))\s*",
+    answer=r"(?:[(（【\[]? ?第? ?(\d{1,4}) ?题 ?(?:详解|解析|答案)? ?[)）】\]]?[.、:：]?"
+    r"|[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?"
+    r"|(?<![\d.])(\d{1,4}) ?(?:[.、)）:：](?!\d)|(?=[A-G](?![A-Za-z]))))\s*",
+    answer_range=r"(?<![\d.])(?P<first>\d{1,4}) ?(?:-|–|—+|~|～|至|到) ?(?P<last>\d{1,4}) ?题?[.、:：]? ?"
+    r"(?P<letters>[A-G](?:[ 、,，]?[A-G])+)(?![A-Za-z])",
+    conclusion=r"(?:故本?题?(?:答案)?(?:应|要)?选择?|(?:因此|所以|应该?|本题)选择?|答案(?:应|是|为|选)+|答案[:：]"
+    r"|[Aa]nswer(?: is|:))[:：]? ?" + LETTERS,
+)
+"""The patterns for everything that the sheets are known to hold."""
+
+LINE, SPACE, GLUED = "line", "space", "glued"
+PLAIN, DOT, BRACKET, WORD = "plain", "dot", "bracket", "word"
+
+
+_INITIALS = re.compile(r"(?:[A-Z]\. ?){2,}(?=[A-Z][a-z])")
+_LETTER = re.compile("[A-G]")
+_NUMBER = re.compile(r"\d{1,9}")
+
+
+class Mark(NamedTuple):
+    """Something that may start a question, an option or an answer."""
+
+    start: int
+    end: int
+    label: str  # the number or the letter
+    place: str  # where it stands: at the start of a line, behind a space, glued to the text before
+    style: str  # what comes with it: nothing, a dot (or comma, colon), a bracket, the word 题
+    letter: str | None  # the answer letter, where the pattern reads it
+
+
+PATTERN_NAMES = {
+    "question": "题号",
+    "option": "选项标记",
+    "answer": "答案标记",
+    "answer_range": "答案区间",
+    "conclusion": "结论句",
+}
+
+
+class Matcher:
+    """Patterns compiled once, with one time budget for all their searches.
+
+    Parameters
+    ----------
+    patterns : Patterns
+        The patterns to compile.
+    timeout : float, optional
+        Seconds that all searches together may take. With a limit, the package ``regex`` does the
+        searching, because it can be stopped; without one, ``re`` does, because it is faster.
+
+    Raises
+    ------
+    KitError
+        If a pattern is not a valid regular expression; the message names the pattern and the place.
+    """
+
+    def __init__(self, patterns: Patterns, timeout: float | None = None):
+        self.deadline = None if timeout is None else monotonic() + timeout
+        engine = re if timeout is None else regex
+        self.compiled = {
+            f.name: _compile(engine, f.name, getattr(patterns, f.name)) for f in fields(patterns)
+        }
+
+    def find(self, name: str, text: str) -> list[re.Match[str]]:
+        """Return all matches of one of the patterns; raise KitError when the time is used up."""
+        pattern = self.compiled[name]
+        if pattern is None:
+            return []
+        if self.deadline is None:
+            return list(pattern.finditer(text))
+        try:
+            return list(pattern.finditer(text, timeout=max(self.deadline - monotonic(), 1e-6)))
+        except TimeoutError as error:
+            raise KitError(
+                f"{PATTERN_NAMES[name]}的正则表达式太慢：{pattern.pattern}。"
+                "常见原因是括号里外都有 + 或 *,例如 (a+)+。"
+            ) from error
+
+    def marks(self, name: str, text: str) -> list[Mark]:
+        """Return all matches of a mark pattern that are not empty, in order."""
+        form = _LETTER if name == "option" else _NUMBER
+        found = []
+        for match in self.find(name, text):
+            start, end = match.span()
+            if start == end:
+                continue
+            taken = [group for group in match.groups() if group]
+            label = taken[0] if taken else match[0]
+            if not (label.isdigit() if form is _NUMBER else len(label) == 1):
+                inner = form.search(label)  # a learner's group may hold the dot as well
+                if not inner:
+                    continue
+                label = inner[0]
+            before = text[start - 1] if start else "\n"
+            place = LINE if before == "\n" else SPACE if before == " " else GLUED
+            letter = taken[1] if len(taken) > 1 and name == "answer" else None
+            found.append(Mark(start, end, label, place, _style(match[0], label), letter))
+        return found
+
+
+def _style(matched: str, label: str) -> str:
+    if matched[0] == label[0]:
+        return PLAIN if matched.rstrip() == label else WORD if "题" in matched else DOT
+    return WORD if "题" in matched else BRACKET
+
+
+def _compile(engine: Any, name: str, pattern: str) -> re.Pattern[str] | None:
+    if not pattern:
+        return None
+    try:
+        return engine.compile(pattern, engine.MULTILINE)
+    except engine.error as error:
+        place = "" if error.pos is None else f",第 {error.pos + 1} 个字符处"
+        raise KitError(f"{PATTERN_NAMES[name]}的正则表达式写错了{place}：{error.msg}。") from error
+
+
+STEP, SAME, JUMP, BACK, LEAP = 3.0, -1.0, -1.0, -4.0, -6.0
+"""What a link of a run is worth: to the next number, the same, a little further, back, far away."""
+
+
+def choose_run(
+    marks: list[Mark], likely: list[bool], printed: set[int], *, choices_only: bool = False
+) -> list[Mark]:
+    """Choose the run of number marks that makes most sense, by dynamic programming.
+
+    Parameters
+    ----------
+    marks : list of Mark
+        Every place that looks like a number mark, in order.
+    likely : list of bool
+        Whether a mark is followed by what a true one would be followed by: an option A, an
+        answer letter.
+    printed : set of int
+        Numbers that the other column prints.
+    choices_only : bool
+        Whether a true mark must be ``likely`` (英语 has no short answers).
+
+    Returns
+    -------
+    list of Mark
+        The run of highest score: marks at line starts, numbers that count up, numbers that the
+        other column has. ``2019.`` in a sentence, ``(1)`` in a short answer cost more than they earn.
+    """
+    numbers = [int(mark.label) for mark in marks]
+    if all(m.place == LINE for m in marks) and all(b == a + 1 for a, b in pairwise(numbers)):
+        return marks
+    usual = next((mark.style for mark in marks if mark.place == LINE), DOT)
+    scores: list[float] = []
+    back: list[int] = []
+    for i, (mark, number) in enumerate(zip(marks, numbers, strict=True)):
+        stranger = mark.style != usual and BRACKET in (mark.style, usual) and mark.style != WORD
+        worth = 2.0 if mark.place == LINE else -4.0 if mark.place == SPACE else -5.0
+        if likely[i]:
+            worth += 1.0 if mark.place == LINE else 3.0
+        if stranger:
+            worth -= 1.5
+        elif number in printed:
+            worth += 2.0
+        best, origin = 0.0, -1
+        for j in range(max(0, i - 40), i):
+            step = number - numbers[j]
+            link = STEP if step == 1 else SAME if step == 0 else JUMP if 0 < step <= 20 else LEAP
+            if step < 0:  # explanations (【1题详解】) may follow a list of answers
+                link = JUMP if mark.style == WORD != marks[j].style else BACK
+            if link != STEP and choices_only and not likely[i]:
+                link -= 4.0
+            if stranger and step < 0:
+                link *= 3
+            if scores[j] + link > best:
+                best, origin = scores[j] + link, j
+        scores.append(best + worth)
+        back.append(origin)
+    at = max(range(len(marks)), key=scores.__getitem__, default=-1)
+    if at < 0 or scores[at] <= 0:
+        return []
+    run = []
+    while at >= 0:
+        run.append(marks[at])
+        at = back[at]
+    return run[::-1]
+
+
+def have_between(marks: list[Mark], places: list[int]) -> list[bool]:
+    """Return, for each mark, whether one of the sorted places lies before the next mark."""
+    ends = [mark.start for mark in marks[1:]] + [10**12]
+    return [bisect_left(places, m.end) < bisect_left(places, e) for m, e in zip(marks, ends, strict=True)]
+
+
+_FIVE = ("extra_option", "选项多于四个(有 E)。单选题只能有 A–D,请核对这一题。")
+_AMBIGUOUS = (
+    "ambiguous_options",
+    "选项标记有不止一种读法(可能有字母重复，或漏了题号)。请核对 A–D 各出现一次。",
+)
+
+
+def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], tuple[str, str] | None]:
+    """Choose the complete set of option marks of one question, in the order of the text.
+
+    Returns
+    -------
+    tuple
+        Four marks and None; or no marks and None, if this is no choice question; or no marks and
+        the fault.
+    """
+    firm = [m for m in marks if m.place == LINE and m.style != PLAIN]
+    if sorted(m.label for m in firm) == ["A", "B", "C", "D"]:
+        return firm, None
+    weights = _option_weights(text, marks)
+    by_letter = {
+        letter: sorted((m for m in marks if m.label == letter), key=lambda m: -weights[m])[:4]
+        for letter in "ABCDE"
+    }
+    missing = [letter for letter in "ABCD" if not by_letter[letter]]
+    if missing:
+        present = {m.label for m in marks if weights[m] >= 4 and m.label in "ABCD"}
+        if len(present) < 2:
+            return [], None
+        return [], ("missing_options", f"找不到选项 {'、'.join(missing)}。请补上，或检查选项字母。")
+    ranked = sorted(
+        (
+            (score, chosen)
+            for combination in product(*(by_letter[letter] for letter in "ABCD"))
+            if (score := _score_set(chosen := sorted(combination), text, end, marks, weights)) is not None
+        ),
+        key=lambda pair: -pair[0],
+    )
+    if not ranked or ranked[0][0] < 8:
+        return [], None
+    if len(ranked) > 1 and ranked[0][0] - ranked[1][0] < 1:
+        return [], _AMBIGUOUS
+    chosen = ranked[0][1]
+    least = min(weights[m] for m in chosen)
+    fifth = [m for m in by_letter["E"] if weights[m] >= least and m.start > chosen[0].start]
+    if fifth and text[fifth[0].end : end].strip():
+        return [], _FIVE
+    return chosen, None
+
+
+def _option_weights(text: str, marks: list[Mark]) -> dict[Mark, float]:
+    """Return how much each mark looks like an option mark."""
+    weights: dict[Mark, float] = {}
+    for mark in marks:
+        if mark.style == PLAIN:
+            weight = {LINE: 5.0, SPACE: 2.0, GLUED: 1.0}[mark.place]
+        elif mark.place == GLUED:
+            before = text[mark.start - 1]
+            weight = 1.0 if before.isupper() else 3.0 if before.isascii() else 4.0
+        else:
+            weight = {LINE: 8.0, SPACE: 5.0}[mark.place]
+        if text[mark.start : mark.end].rstrip()[-1] in ")）" and mark.style == DOT:
+            line = text[max(0, mark.start - 40) : mark.start].rsplit("\n", 1)[-1]
+            if re.search(r"[(（][^()（）]*$", line):  # the bracket of “(Class B)”, not of “B)”
+                weight -= 6.0
+        weights[mark] = weight
+    for initials in _INITIALS.finditer(text, marks[0].start if marks else 0, marks[-1].end if marks else 0):
+        for mark in marks:  # in “B. C. D. Roosevelt” only B may be an option, and need not be
+            if initials.start() <= mark.start < initials.end() and mark.place != LINE:
+                weights[mark] -= 1.5 if mark.start == initials.start() else 3.0
+    return weights
+
+
+def _score_set(
+    chosen: list[Mark], text: str, end: int, marks: list[Mark], weights: dict[Mark, float]
+) -> float | None:
+    """Return how well four marks go together, or None if an option between them would be empty."""
+    if (
+        any(after.start <= mark.end for mark, after in pairwise(chosen))
+        or not text[chosen[-1].end : end].strip()
+    ):
+        return None
+    score = sum(weights[mark] for mark in chosen)
+    score += 3.0 * all(a.label < b.label for a, b in pairwise(chosen))
+    score += 2.0 * (len({mark.place for mark in chosen[1:]}) == 1)
+    score += 1.0 * (len({mark.style for mark in chosen}) == 1)
+    # an option whose text begins with another firm mark was probably cut in the wrong place
+    others = {m.start for m in marks if m.style != PLAIN and m not in chosen}
+    return score - 3.0 * sum(mark.end in others for mark in chosen)

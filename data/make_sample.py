@@ -25,12 +25,20 @@ SEED = 2024
 COLUMNS = ["阅读文本", "选项", "答案"]
 FIXED_TIME = datetime.datetime(2024, 7, 1)
 
-ARTIFICIAL = {
-    "语文": "fullwidth number_marks lookalikes odd_spaces broken_lines option_layout dotless_options "
-    "option_order numbering scores answer_gaps answer_tables".split(),
-    "英语": "fullwidth number_marks lookalikes odd_spaces broken_lines option_layout dotless_options "
-    "option_order numbering answer_gaps answer_tables".split(),
-}
+ARTIFICIAL = [
+    "fullwidth",
+    "number_marks",
+    "lookalikes",
+    "odd_spaces",
+    "broken_lines",
+    "option_layout",
+    "dotless_options",
+    "option_order",
+    "numbering",
+    "scores",
+    "answer_gaps",
+    "answer_tables",
+]
 """Kinds that are put in; the other kinds come with the text itself, see `natural_kinds`."""
 PROBLEMS = {  # position among the rows of a subject: kind and code of the few rows that cannot be parsed
     "语文": {6: "multiple_answers", 23: "extra_option", 38: "empty_cell", 55: "multiple_answers"},
@@ -75,14 +83,16 @@ def deal_kinds(sources: list[dict[str, Any]], subject: str) -> list[list[str]]:
     free = [i for i, own in enumerate(kinds) if not own and i not in special]
     clean = set(rng.sample(free, min(len(free), round(len(sources) / 5))))
     for i in special:
-        kinds[i].append("odd_cells" if i in HIDDEN[subject] or PROBLEMS[subject][i] in ("empty_cell", "not_text") else "undecidable")
+        kinds[i].append(
+            "odd_cells" if i in HIDDEN[subject] or PROBLEMS[subject][i] in ("empty_cell", "not_text") else "undecidable"
+        )
     deck: list[str] = []
     for i, own in enumerate(kinds):
         if i in clean or i in PROBLEMS[subject]:
             continue
-        for _ in range(rng.choice([0, 1, 1, 2]) if own else rng.choice([1, 1, 2, 3])):
+        for _ in range(rng.choice([0, 0, 1, 1]) if own else rng.choice([1, 1, 1, 2, 3])):
             if not deck:  # every kind comes up equally often
-                deck = rng.sample(ARTIFICIAL[subject], len(ARTIFICIAL[subject]))
+                deck = rng.sample(ARTIFICIAL, len(ARTIFICIAL))
             kind = next((k for k in deck if k not in own), None)
             if kind and len(own) < 4:
                 deck.remove(kind)
@@ -101,6 +111,7 @@ class Row:
         self.numbers, self.answer_numbers = self._number()
 
     def has(self, kind: str) -> bool:
+        """Return whether the row carries a kind of mess."""
         return kind in self.kinds
 
     def _number(self) -> tuple[list[int], list[int]]:
@@ -132,13 +143,11 @@ class Row:
         lines = []
         if self.has("scores"):
             choices = sum("answer" in q for q in questions)
-            lines.append(f"（每题3分，共{3 * choices}分）")
+            lines.append(f"（每题3分，共{3 * choices}分）" if self.chinese else f"（每题2分，共{2 * choices}分）")
         for i, (number, question) in enumerate(zip(self.numbers, questions, strict=True)):
             stem = self._break(self._stain(question["stem"]))
-            if self.has("scores") and (i or len(lines) > 1):
-                stem += f"（{question.get('score', 3)}分）"
-            elif self.has("scores"):
-                stem += "(3分)"
+            if self.has("scores"):
+                stem += f"（{question.get('score', 3 if self.chinese else 2)}分）"
             lines.append(mark(number) + stem)
             if "answer" in question:
                 lines += self._option_lines(question, faulty=i == faulty)

@@ -6,9 +6,7 @@ from typing import Any, NamedTuple
 
 from helpers.marks import LETTERS, LINE, Mark, Matcher, choose_run
 
-_LEADING_LETTERS = re.compile(
-    r"(?:【?(?:正确)?答案】?|[Aa]nswer|选)? ?[:：]? ?[(（【]? ?" + LETTERS + r" ?[)）】]?"
-)
+_LEADING_LETTERS = re.compile(r"(?:【?(?:正确)?答案】?|[Aa]nswer|选)? ?[:：]? ?[(（【]? ?" + LETTERS + r" ?[)）】]?")
 _AS_SUBJECT = re.compile(r" ?(?:[两三]?[个]?选?项|[、，][^。\n]{0,20}项)")
 _TABLE = re.compile(
     r"(?m)^(?:题号)?[ :：|]*(?P<numbers>\d+(?:[ |]+\d+)+)[ |]*\n"
@@ -80,8 +78,7 @@ def match(
 
     ends = [mark.start for mark in run[1:]] + [len(text)]
     given = [
-        Reply(_HEADING_AFTER.sub("", text[m.end : end].strip()), m.letter)
-        for m, end in zip(run, ends, strict=True)
+        Reply(_HEADING_AFTER.sub("", text[m.end : end].strip()), m.letter) for m, end in zip(run, ends, strict=True)
     ]
     by_number: defaultdict[int, list[Reply]] = defaultdict(list)
     for mark, reply in zip(run, given, strict=True):
@@ -90,20 +87,13 @@ def match(
     complete = printed_once and set(numbers) <= by_number.keys()
     partial = printed_once and by_number.keys() < set(numbers) and len(by_number) == len(run)
     letters_only = [bool(_BARE_LETTERS.fullmatch(reply.text)) for reply in given]
-    if (
-        partial
-        and len(run) == len(choices)
-        and all(letters_only)
-        and by_number.keys() != {numbers[i] for i in choices}
-    ):
+    if partial and len(run) == len(choices) and all(letters_only) and by_number.keys() != {numbers[i] for i in choices}:
         partial = False  # the answers count the choice questions only
     if complete or partial:
         for i, (number, kind) in enumerate(zip(numbers, kinds, strict=True)):
             mine = by_number.get(number, [])
             if mine:  # an answer list and explanations after it both name the number
-                replies[i] = Reply(
-                    "\n".join(r.text for r in (mine[:1] if kind == "short" else mine)), mine[0].letter
-                )
+                replies[i] = Reply("\n".join(r.text for r in (mine[:1] if kind == "short" else mine)), mine[0].letter)
         surplus = sorted(by_number.keys() - set(numbers))
         if surplus:
             return replies, (
@@ -132,11 +122,7 @@ def _complete_run(run: list[Mark], marks: list[Mark], likely: list[bool], number
     wanted = {str(n) for n in numbers} - {mark.label for mark in run}
     if not run or not wanted:
         return run
-    firm = [
-        m
-        for m, letter in zip(marks, likely, strict=True)
-        if m.label in wanted and (letter or m.place == LINE)
-    ]
+    firm = [m for m, letter in zip(marks, likely, strict=True) if m.label in wanted and (letter or m.place == LINE)]
     times = Counter(mark.label for mark in firm)
     return sorted(run + [mark for mark in firm if times[mark.label] == 1])
 

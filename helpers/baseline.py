@@ -15,9 +15,7 @@ from helpers.extraction import QUESTION_COLUMNS
 _QUESTION = re.compile(r"\d+\..*?(?=\d+\.|$)", re.DOTALL)
 _OPTION = re.compile(r"([A-D])\s*(.*?)(?=[A-D]|$|\n)", re.DOTALL)
 _ANSWER = re.compile(r"(\d+)\.([A-Z]+)")
-_ENGLISH_QUESTION = re.compile(
-    r"(\d+\..*?)(A\..*?\s{2})([B-D]\..*?\s{2})([B-D]\..*?\s{2})(D\..*?\s{2})", re.DOTALL
-)
+_ENGLISH_QUESTION = re.compile(r"(\d+\..*?)(A\..*?\s{2})([B-D]\..*?\s{2})([B-D]\..*?\s{2})(D\..*?\s{2})", re.DOTALL)
 _ENGLISH_ANSWER = re.compile(r"(\d)\s*([A-D])")
 
 

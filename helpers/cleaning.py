@@ -23,9 +23,7 @@ import pandas as pd
 
 from helpers import COLUMNS
 
-SPACES = (
-    "\t\x0c\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
-)
+SPACES = "\t\x0c\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 INVISIBLE = (
     "\u00ad\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
     "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufeff"
@@ -65,9 +63,7 @@ _IN_RUN = re.compile(
 _BRACKETED_RUN = re.compile(r"（([０-９Ａ-Ｚａ-ｚ]+)）")
 _LETTERS = "A-Za-z\u0370-\u03ff\u0400-\u04ff\u216d\u216e"
 _FOREIGN = "\u0370-\u03ff\u0400-\u04ff\u216d\u216e"
-_WORD = re.compile(
-    f"(?<![{_LETTERS}])[A-Za-z]*+[{_FOREIGN}][{_LETTERS}]*"
-)  # a word with a letter of another alphabet
+_WORD = re.compile(f"(?<![{_LETTERS}])[A-Za-z]*+[{_FOREIGN}][{_LETTERS}]*")  # a word with a letter of another alphabet
 _NEXT_WORD = re.compile(f"[^{_LETTERS}\\n]*([{_LETTERS}]+)")
 _SPACE_RUN = re.compile(r" {2,}")
 _LINE_EDGE = re.compile(r" *\n[ \n]*")
@@ -96,8 +92,7 @@ def clean(rows: pd.DataFrame) -> pd.DataFrame:
     cleaned = rows.copy()
     for column in COLUMNS:
         values = [
-            clean_text(value, marks=column != "阅读文本") if isinstance(value, str) else value
-            for value in rows[column]
+            clean_text(value, marks=column != "阅读文本") if isinstance(value, str) else value for value in rows[column]
         ]
         cleaned[column] = pd.Series(values, index=rows.index, dtype=object)
     return cleaned

@@ -94,9 +94,7 @@ def extract(rows: pd.DataFrame, patterns: Patterns = FULL, *, timeout: float | N
     matcher = Matcher(patterns, timeout)
     parsed = [
         parse_row(*cells, matcher)
-        for cells in zip(
-            rows["subject"], rows["row"], rows["阅读文本"], rows["选项"], rows["答案"], strict=True
-        )
+        for cells in zip(rows["subject"], rows["row"], rows["阅读文本"], rows["选项"], rows["答案"], strict=True)
     ]
     columns = (QUESTION_COLUMNS, SHORT_ANSWER_COLUMNS, PROBLEM_COLUMNS, NOTICE_COLUMNS)
     frames = [
@@ -105,6 +103,52 @@ def extract(rows: pd.DataFrame, patterns: Patterns = FULL, *, timeout: float | N
     ]
     frames[2] = frames[2].astype({"position": "Int64", "number": "Int64"})  # whole-row faults have neither
     return Extraction(*frames)
+
+
+def compare(rows: pd.DataFrame, extraction: Extraction, gold: list[dict[str, Any]] | None) -> pd.DataFrame:
+    """Say of each row whether it is kept and whether it is right.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        The rows that were parsed.
+    extraction : Extraction
+        What came of them.
+    gold : list of dict or None
+        As `workbook.read_gold` returns it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``subject``, ``row``, ``kept`` (it has choice questions and no problem) and
+        ``right``: an ok row equal to gold field by field, a problem row with exactly gold's codes.
+        Without gold, ``right`` is ``<NA>``.
+    """
+    truth = {(line["subject"], line["row"]): line for line in gold or []}
+    questions = _by_row(extraction.questions, QUESTION_COLUMNS[2:])
+    shorts = _by_row(extraction.short_answers, SHORT_ANSWER_COLUMNS[2:])
+    codes = _by_row(extraction.problems, ["code"])
+    lines = []
+    for key in zip(rows["subject"], rows["row"], strict=True):
+        kept = key in questions and key not in codes
+        right = pd.NA
+        if (line := truth.get(key)) is not None:
+            if line["status"] == "ok":
+                right = kept and questions[key] == line["questions"]
+                right = right and shorts.get(key, []) == line["short_answers"]
+            else:
+                right = {c["code"] for c in codes.get(key, [])} == set(line["problem_codes"])
+        lines.append([*key, kept, right])
+    frame = pd.DataFrame(lines, columns=["subject", "row", "kept", "right"])
+    return frame.astype({"right": "boolean"})
+
+
+def _by_row(frame: pd.DataFrame, columns: list[str]) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """Return the lines of a frame as dictionaries, by subject and row."""
+    grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for subject, row, record in zip(frame["subject"], frame["row"], frame[columns].to_dict("records"), strict=True):
+        grouped.setdefault((subject, row), []).append(record)
+    return grouped
 
 
 def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, matcher: Matcher) -> Parsed:
@@ -128,9 +172,7 @@ def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, 
     where = f"{sheet_name(subject)} 第 {row + FIRST_LINE} 行"
 
     def problem(position: int | None, number: int | None, column: str, code: str, advice: str) -> None:
-        which = (
-            "" if position is None else f"第 {position + 1} 题(题号 {number})" if number is not None else ""
-        )
+        which = "" if position is None else f"第 {position + 1} 题(题号 {number})" if number is not None else ""
         message = f"{where}“{column}”列{which}：{advice}"
         parsed.problems.append([subject, row, position, number, column, code, message])
 

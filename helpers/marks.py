@@ -52,7 +52,7 @@ FULL = Patterns(
     option=r"(?:[(（【\[] ?([A-G]) ?[)）】\]][.、:：]?"
     r"|([A-G]) ?[.、:：)）]"
     rf"|(?<![A-Za-z])([A-G])(?=[\s{HAN}“‘《]|[A-Z][a-z]))\s*",
-    answer=r"(?:[(（【\[]? ?第? ?(\d{1,4}) ?题 ?(?:详解|解析|答案)? ?[)）】\]]?[.、:：]?"
+    answer=r"(?:(?:[(（【\[] ?)?(?:第 ?)?(\d{1,4}) ?题 ?(?:详解|解析|答案)? ?[)）】\]]?[.、:：]?"
     r"|[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?"
     r"|(?<![\d.])(\d{1,4}) ?(?:[.、)）:：](?!\d)|(?=[A-G](?![A-Za-z]))))\s*",
     answer_range=r"(?<![\d.])(?P<first>\d{1,4}) ?(?:-|–|—+|~|～|至|到) ?(?P<last>\d{1,4}) ?题?[.、:：]? ?"
@@ -111,9 +111,7 @@ class Matcher:
     def __init__(self, patterns: Patterns, timeout: float | None = None):
         self.deadline = None if timeout is None else monotonic() + timeout
         engine = re if timeout is None else regex
-        self.compiled = {
-            f.name: _compile(engine, f.name, getattr(patterns, f.name)) for f in fields(patterns)
-        }
+        self.compiled = {f.name: _compile(engine, f.name, getattr(patterns, f.name)) for f in fields(patterns)}
 
     def find(self, name: str, text: str) -> list[re.Match[str]]:
         """Return all matches of one of the patterns; raise KitError when the time is used up."""
@@ -126,8 +124,7 @@ class Matcher:
             return list(pattern.finditer(text, timeout=max(self.deadline - monotonic(), 1e-6)))
         except TimeoutError as error:
             raise KitError(
-                f"{PATTERN_NAMES[name]}的正则表达式太慢：{pattern.pattern}。"
-                "常见原因是括号里外都有 + 或 *,例如 (a+)+。"
+                f"{PATTERN_NAMES[name]}的正则表达式太慢：{pattern.pattern}。常见原因是括号里外都有 + 或 *,例如 (a+)+。"
             ) from error
 
     def marks(self, name: str, text: str) -> list[Mark]:
@@ -172,9 +169,7 @@ STEP, SAME, JUMP, BACK, LEAP = 3.0, -1.0, -1.0, -4.0, -6.0
 """What a link of a run is worth: to the next number, the same, a little further, back, far away."""
 
 
-def choose_run(
-    marks: list[Mark], likely: list[bool], printed: set[int], *, choices_only: bool = False
-) -> list[Mark]:
+def choose_run(marks: list[Mark], likely: list[bool], printed: set[int], *, choices_only: bool = False) -> list[Mark]:
     """Choose the run of number marks that makes most sense, by dynamic programming.
 
     Parameters
@@ -203,7 +198,7 @@ def choose_run(
     back: list[int] = []
     for i, (mark, number) in enumerate(zip(marks, numbers, strict=True)):
         stranger = mark.style != usual and BRACKET in (mark.style, usual) and mark.style != WORD
-        worth = 2.0 if mark.place == LINE else -4.0 if mark.place == SPACE else -5.0
+        worth = {LINE: 2.0, SPACE: -3.0, GLUED: -5.0}[mark.place]
         if likely[i]:
             worth += 1.0 if mark.place == LINE else 3.0
         if stranger:
@@ -261,8 +256,7 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
         return firm, None
     weights = _option_weights(text, marks)
     by_letter = {
-        letter: sorted((m for m in marks if m.label == letter), key=lambda m: -weights[m])[:4]
-        for letter in "ABCDE"
+        letter: sorted((m for m in marks if m.label == letter), key=lambda m: -weights[m])[:4] for letter in "ABCDE"
     }
     missing = [letter for letter in "ABCD" if not by_letter[letter]]
     if missing:
@@ -306,21 +300,17 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[Mark, float]:
             if re.search(r"[(（][^()（）]*$", line):  # the bracket of “(Class B)”, not of “B)”
                 weight -= 6.0
         weights[mark] = weight
-    for initials in _INITIALS.finditer(text, marks[0].start if marks else 0, marks[-1].end if marks else 0):
+    first, last = (marks[0].start, marks[-1].end + 2) if marks else (0, 0)
+    for initials in _INITIALS.finditer(text, first, last):
         for mark in marks:  # in “B. C. D. Roosevelt” only B may be an option, and need not be
             if initials.start() <= mark.start < initials.end() and mark.place != LINE:
                 weights[mark] -= 1.5 if mark.start == initials.start() else 3.0
     return weights
 
 
-def _score_set(
-    chosen: list[Mark], text: str, end: int, marks: list[Mark], weights: dict[Mark, float]
-) -> float | None:
+def _score_set(chosen: list[Mark], text: str, end: int, marks: list[Mark], weights: dict[Mark, float]) -> float | None:
     """Return how well four marks go together, or None if an option between them would be empty."""
-    if (
-        any(after.start <= mark.end for mark, after in pairwise(chosen))
-        or not text[chosen[-1].end : end].strip()
-    ):
+    if any(after.start <= mark.end for mark, after in pairwise(chosen)) or not text[chosen[-1].end : end].strip():
         return None
     score = sum(weights[mark] for mark in chosen)
     score += 3.0 * all(a.label < b.label for a, b in pairwise(chosen))

@@ -42,9 +42,7 @@ CLOSING = {"语文": "阅读文本:\n{text}", "英语": "Passage:\n{text}"}
 
 TEMPLATES = {s: "\n\n".join((OPENING[s], REQUIREMENTS[s], CLOSING[s])) for s in OPENING}
 """The kit's prompts, by subject."""
-COURSE_TEMPLATES = {
-    s: template.replace("{count}", {"语文": "4", "英语": "4"}[s]) for s, template in TEMPLATES.items()
-}
+COURSE_TEMPLATES = {s: template.replace("{count}", {"语文": "4", "英语": "4"}[s]) for s, template in TEMPLATES.items()}
 """As in the course, the number of questions is always four, whatever the row holds."""
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
@@ -126,7 +124,7 @@ def render(template: str, text: str, count: int) -> str:
     Examples
     --------
     >>> render("出 {count} 道题：{text}", "集合 {1}", 4)
-    '出 4 道题:集合 {1}'
+    '出 4 道题：集合 {1}'
     """
     values = {"text": text, "count": str(count)}
     return _TOKEN.sub(lambda t: t[0][0] if t[1] is None else values[t[1]], template)

@@ -1,6 +1,9 @@
 """Find, read and check the contest's two Excel sheets (notebook 00)."""
 
 import difflib
+import json
+import os
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -48,9 +51,7 @@ def find_sheets(folder: str | Path) -> dict[str, Path]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise KitError(
-            f"找不到文件夹“{folder}”。请检查 FOLDER 的拼写；当前所在的文件夹是“{Path.cwd().name}”。"
-        )
+        raise KitError(f"找不到文件夹“{folder}”。请检查 FOLDER 的拼写；当前所在的文件夹是“{Path.cwd().name}”。")
     sheets = {s: folder / sheet_name(s) for s in SUBJECTS if (folder / sheet_name(s)).is_file()}
     if not sheets:
         names = [p.name for p in sorted(folder.iterdir()) if p.is_file()]
@@ -91,9 +92,7 @@ def read_rows(folder: str | Path) -> pd.DataFrame:
     >>> read_rows("data/sample").columns.tolist()
     ['subject', 'row', '阅读文本', '选项', '答案']
     """
-    return pd.concat(
-        [read_sheet(path, subject) for subject, path in find_sheets(folder).items()], ignore_index=True
-    )
+    return pd.concat([read_sheet(path, subject) for subject, path in find_sheets(folder).items()], ignore_index=True)
 
 
 def read_sheet(path: str | Path, subject: str) -> pd.DataFrame:
@@ -114,6 +113,71 @@ def read_sheet(path: str | Path, subject: str) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(COLUMNS, object))
 
 
+def read_gold(folder: str | Path, split: str = "train") -> list[dict[str, Any]] | None:
+    """Read the truth about the rows of a folder, where it is known.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder; its file ``gold.jsonl`` holds one JSON object a row.
+    split : {"train", "test"}
+        Which rows.
+
+    Returns
+    -------
+    list of dict or None
+        Objects with the keys ``subject row split kinds status problem_codes questions
+        short_answers``; None if there is no such file, as with the contest's own sheets.
+    """
+    path = Path(folder) / "gold.jsonl"
+    if not path.is_file():
+        return None
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line["split"] == split]
+
+
+def write_whole(path: str | Path, text: str, *, encoding: str = "utf-8") -> Path:
+    """Write a text file whole or not at all: if anything interrupts, the old file stays.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; its folder is made where missing.
+    text : str
+        What to write; line ends stay as they are.
+    encoding : str
+        ``utf-8``, or ``utf-8-sig`` for Excel.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    KitError
+        If the disk is full or the folder cannot be written to.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding=encoding, newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            temporary = Path(file.name)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary:
+            temporary.unlink(missing_ok=True)
+        raise KitError(f"写不了“{path.name}”：{error.strerror}。请检查磁盘空间，或关闭正打开它的程序。") from error
+    return path
+
+
 def _lines(path: Path) -> list[tuple[Any, ...]]:
     """Return the cells of the workbook's first sheet that has a known column, line by line."""
     try:
@@ -128,9 +192,7 @@ def _lines(path: Path) -> list[tuple[Any, ...]]:
     except KitError:
         raise
     except PermissionError as error:
-        raise KitError(
-            f"打不开“{path.name}”：没有读取权限，或者它正被 Excel 占用。请关闭 Excel 后再试。"
-        ) from error
+        raise KitError(f"打不开“{path.name}”：没有读取权限，或者它正被 Excel 占用。请关闭 Excel 后再试。") from error
     except Exception as error:  # openpyxl raises a dozen different types on damaged files
         raise KitError(f"打不开“{path.name}”：{_damage(path)}") from error
     known = [lines for lines in sheets if lines and set(COLUMNS) & {str(c).strip() for c in lines[0]}]
@@ -161,10 +223,6 @@ def _column_places(header: list[str], path: Path) -> list[int]:
         if name not in header:
             others = [h for h in header if h and h not in COLUMNS]
             near = difflib.get_close_matches(name, others, n=1, cutoff=0.4)
-            hint = (
-                f"最接近的是“{near[0]}”。"
-                if near
-                else f"现有的列：{'、'.join(filter(None, header)) or '无'}。"
-            )
+            hint = f"最接近的是“{near[0]}”。" if near else f"现有的列：{'、'.join(filter(None, header)) or '无'}。"
             raise KitError(f"“{path.name}”的第 1 行缺少“{name}”列。{hint}请把列名改成“{name}”。")
     return [header.index(name) for name in COLUMNS]

@@ -1,0 +1,232 @@
+"""The notebooks' figures: matplotlib, with a Chinese font that every machine has.
+
+Each function returns a `matplotlib.figure.Figure`, made without pyplot, so that nothing is shown
+twice and nothing stays open. The title of a figure states its message.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+
+import pandas as pd
+from matplotlib import font_manager, rcParams
+from matplotlib.figure import Figure
+
+# Okabe and Ito (2008): colours that colour-blind people can tell apart
+BLUE, ORANGE, GREEN, RED, GREY, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C", "#56B4E9"
+
+
+@cache
+def use_chinese_font() -> str:
+    """Make matplotlib draw Chinese; return the name of the font.
+
+    The font comes with the package ``zhplot`` (OFL), so every machine draws the same picture.
+    Latin letters and the minus sign are drawn with matplotlib's own font.
+    """
+    folder = files("zhplot")
+    path = next(p for p in _walk(folder) if p.name.lower().endswith((".ttf", ".otf")))
+    font_manager.fontManager.addfont(str(path))
+    name = font_manager.FontProperties(fname=str(path)).get_name()
+    rcParams["font.family"] = ["DejaVu Sans", name]
+    return name
+
+
+def _walk(folder):
+    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+        if entry.is_dir():
+            yield from _walk(entry)
+        else:
+            yield entry
+
+
+def new_figure(title: str, width: float = 7.0, height: float = 3.2):
+    """Return a figure and its axes with a title; sizes in inches."""
+    use_chinese_font()
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=12, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def funnel(steps: Mapping[str, int], title: str) -> Figure:
+    """Draw how many remain after each step, one bar a step.
+
+    Parameters
+    ----------
+    steps : mapping of str to int
+        Name of the step to what remains, in order.
+    title : str
+        The message.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = new_figure(title, height=0.5 * len(steps) + 0.9)
+    names, values = list(steps), list(steps.values())
+    bars = axes.barh(names, values, color=BLUE, height=0.62)
+    axes.bar_label(bars, padding=4)
+    axes.invert_yaxis()
+    axes.set_xticks([])
+    axes.spines[["bottom", "left"]].set_visible(False)
+    axes.tick_params(length=0)
+    axes.set_xlim(0, max([*values, 1]) * 1.1)
+    return figure
+
+
+def ladder(scores: pd.DataFrame, total: int, title: str) -> Figure:
+    """Draw rows kept and rows right as the patterns get better.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        Index: name of the rung; columns ``kept`` and ``right`` (``right`` may be missing).
+    total : int
+        Rows in all.
+    title : str
+        The message.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = new_figure(title, height=0.55 * len(scores) + 1.1)
+    names = list(scores.index)
+    axes.barh(names, scores["kept"], color=ORANGE, height=0.7, label="保留的行")
+    if scores["right"].notna().all():
+        bars = axes.barh(names, scores["right"], color=BLUE, height=0.4, label="保留且正确的行")
+        axes.bar_label(bars, padding=3, color="white", label_type="center")
+    for y, kept in enumerate(scores["kept"]):
+        axes.text(kept + total * 0.01, y, str(kept), va="center")
+    axes.axvline(total, color=GREY, linestyle=":")
+    axes.text(total, -0.75, f"全部 {total} 行", ha="right", va="bottom", color=GREY, fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlim(0, total * 1.12)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, -0.28), ncols=2, frameon=False, fontsize=9)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    return figure
+
+
+def census(counts: pd.DataFrame, title: str) -> Figure:
+    """Draw the most frequent odd characters, coloured by kind.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        As `cleaning.census` returns it.
+    title : str
+        The message.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    shown = counts.head(12)
+    figure, axes = new_figure(title, height=0.32 * len(shown) + 1.0)
+    colours = dict(zip(dict.fromkeys(counts["kind"]), (BLUE, ORANGE, GREEN, RED, SKY, GREY), strict=False))
+    visible = shown["kind"].isin(["形近字母", "全角字母数字", "全角符号"])
+    labels = [
+        f"{char}  {code}" if show else code
+        for char, code, show in zip(shown["char"], shown["code"], visible, strict=True)
+    ]
+    bars = axes.barh(labels, shown["count"], color=[colours[kind] for kind in shown["kind"]])
+    axes.bar_label(bars, padding=3)
+    axes.invert_yaxis()
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    for kind in dict.fromkeys(shown["kind"]):
+        axes.barh([], [], color=colours[kind], label=kind)
+    axes.legend(loc="lower right", frameon=False)
+    return figure
+
+
+def lengths(values: Mapping[str, Sequence[int]], limit: int, title: str) -> Figure:
+    """Draw a histogram of lengths for each subject, with the limit.
+
+    Parameters
+    ----------
+    values : mapping of str to sequence of int
+        Subject to lengths in characters.
+    limit : int
+        Characters that a row may have.
+    title : str
+        The message.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = new_figure(title)
+    top = max([limit, *(v for own in values.values() for v in own)])
+    edges = [top * 1.05 * i / 42 for i in range(43)]
+    for (name, own), colour in zip(values.items(), (BLUE, ORANGE), strict=False):
+        axes.hist(list(own), bins=edges, color=colour, alpha=0.8, label=f"{name}（{len(own)} 行）")
+    axes.axvline(limit, color=RED, linestyle="--")
+    axes.text(limit * 0.99, axes.get_ylim()[1] * 0.95, f"上限 {limit} 字", ha="right", va="top", color=RED)
+    axes.set_xlabel("一行的字符数（输入 + 输出）")
+    axes.set_ylabel("行数")
+    axes.legend(frameon=False, loc="upper center")
+    return figure
+
+
+def letters(counts: pd.DataFrame, title: str) -> Figure:
+    """Draw the shares of the answer letters for each subject, with the even share.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        As `merging.count_letters` returns it.
+    title : str
+        The message.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = new_figure(title, height=2.8)
+    width = 0.8 / max(1, len(counts))
+    for i, (subject, own) in enumerate(counts.iterrows()):
+        places = [x + (i - (len(counts) - 1) / 2) * width for x in range(4)]
+        bars = axes.bar(places, own / max(1, own.sum()) * 100, width * 0.92, label=subject, color=(BLUE, ORANGE)[i % 2])
+        axes.bar_label(bars, labels=[str(n) for n in own], fontsize=9)
+    axes.axhline(25, color=GREY, linestyle=":")
+    axes.set_xticks(range(4), list("ABCD"))
+    axes.set_ylabel("占比（%）")
+    axes.legend(frameon=False, loc="lower right", ncols=2)
+    return figure
+
+
+def mix(dataset: pd.DataFrame, title: str) -> Figure:
+    """Draw what a data set is made of: subject and origin, train and val.
+
+    Parameters
+    ----------
+    dataset : pandas.DataFrame
+        As `merging.make_dataset` returns it.
+    title : str
+        The message.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = new_figure(title, height=2.4)
+    names = {"source": "原有", "repeat": "重复", "shuffled": "打乱选项"}
+    colours = {("语文", "source"): BLUE, ("英语", "source"): ORANGE}
+    lighter = {"语文": SKY, "英语": "#F5CF85"}
+    counts = dataset.groupby(["split", "origin", "subject"], sort=False).size()
+    left = {"train": 0, "val": 0}
+    for (split, origin, subject), number in counts.items():
+        place = {"train": "训练集", "val": "验证集"}[split]
+        axes.barh(
+            place, number, left=left[split], height=0.6, edgecolor="white",
+            color=colours.get((subject, origin), lighter[subject]),
+        )  # fmt: skip
+        label = f"{subject}{names.get(origin, origin)}\n{number}" if number >= 12 else str(number)
+        axes.text(left[split] + number / 2, place, label, ha="center", va="center", fontsize=9)
+        left[split] += number
+    axes.invert_yaxis()
+    axes.set_xlabel("行数")
+    return figure

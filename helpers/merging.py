@@ -1,0 +1,392 @@
+"""Merge pairs into a data set: split, reach the minimum, export (notebook 04)."""
+
+import json
+import math
+import random
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from helpers import SUBJECTS, KitError
+from helpers.extraction import Extraction
+from helpers.prompts import format_output, parse_output
+from helpers.workbook import write_whole
+
+DATASET_COLUMNS = ["subject", "row", "input", "output", "split", "origin"]
+METHODS = {
+    "none": "不补",
+    "course": "教程的做法：重复语文和英语的前几行",
+    "repeat": "随机重复",
+    "shuffled": "打乱选项顺序，答案字母跟着变",
+}
+"""Ways to reach the minimum, with their Chinese names."""
+MINIMUM = 150
+"""Training rows that the contest's platform asks for."""
+DATASET_INFO = {
+    "gaokao_alpaca": {
+        "file_name": "alpaca.json",
+        "columns": {"prompt": "instruction", "query": "input", "response": "output"},
+    },
+    "gaokao_messages": {
+        "file_name": "messages.jsonl",
+        "formatting": "sharegpt",
+        "columns": {"messages": "messages"},
+        "tags": {
+            "role_tag": "role",
+            "content_tag": "content",
+            "user_tag": "user",
+            "assistant_tag": "assistant",
+            "system_tag": "system",
+        },
+    },
+}
+"""How LLaMA-Factory finds its way in the files (every key it may read must be listed)."""
+
+
+def make_dataset(
+    pairs: pd.DataFrame,
+    *,
+    minimum: int = MINIMUM,
+    method: str = "shuffled",
+    val_share: float = 0.1,
+    seed: int = 0,
+) -> pd.DataFrame:
+    r"""Split by passage, then fill the training part up to the minimum.
+
+    The split comes first: what is added afterwards is made from training rows only, so no passage
+    is ever in both parts.
+
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        Columns ``subject row input output``.
+    minimum : int
+        Training rows wanted.
+    method : {"none", "course", "repeat", "shuffled"}
+        How to reach the minimum; see ``METHODS``.
+    val_share : float
+        Share of the passages, 0 to below 1, that is set aside for validation, of each subject alike.
+    seed : int
+        Seed of every random choice: the same seed gives the same data set.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``subject row input output``, ``split`` (train or val) and ``origin`` (source,
+        repeat or shuffled), training rows first.
+
+    Raises
+    ------
+    KitError
+        If there are no pairs, the method is not known, or the share leaves nothing to train on.
+
+    Examples
+    --------
+    >>> pairs = pd.DataFrame([["语文", i, f"文章{i}", "1. 问\nA. 甲\nB. 乙\nC. 丙\nD. 丁\n\n答案:B"]
+    ...     for i in range(10)], columns=["subject", "row", "input", "output"])
+    >>> make_dataset(pairs, minimum=12).groupby(["split", "origin"]).size().to_dict()
+    {('train', 'shuffled'): 3, ('train', 'source'): 9, ('val', 'source'): 1}
+    """
+    if method not in METHODS:
+        raise KitError(f"不认识的方法“{method}”。可以用的有：{'、'.join(METHODS)}。")
+    if not 0 <= val_share < 1:
+        raise KitError(f"验证集比例要在 0 和 1 之间，现在是 {val_share}。")
+    if pairs.empty:
+        raise KitError("没有可用的样本，做不成数据集。请先看 problems 里的原因。")
+    unique = pairs.drop_duplicates(["input", "output"]).reset_index(drop=True)
+    rng = random.Random(seed)
+    held_out = _choose_validation(unique, val_share, rng)
+    parts = [
+        unique[~held_out].assign(split="train", origin="source"),
+        unique[held_out].assign(split="val", origin="source"),
+    ]
+    train = parts[0]
+    missing = minimum - len(train)
+    if method != "none" and missing > 0:
+        if train.empty:
+            raise KitError("留作验证之后没有训练样本了。请把验证集比例调小。")
+        parts.insert(1, _fill(train, missing, method, rng))
+    return pd.concat(parts, ignore_index=True)[DATASET_COLUMNS]
+
+
+def passage_keys(pairs: pd.DataFrame) -> pd.Series:
+    """Return what tells passages apart, whatever the prompt around them says.
+
+    Two rows with the same passage get the same key, also where the number of questions, and with
+    it the prompt, differs: the key is the longest line of the input that is not part of the prompt,
+    that is, that most other rows of the subject do not have.
+
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        Pairs or a data set.
+
+    Returns
+    -------
+    pandas.Series of str
+        One key a row, with the frame's index.
+    """
+
+    def shape(line: str) -> str:
+        return re.sub(r"\d+", "#", line)  # “出 3 道题” and “出 4 道题” are the same line of a prompt
+
+    lines = [text.split("\n") for text in pairs["input"]]
+    totals = pairs["subject"].value_counts()
+    shared = Counter(
+        (s, own) for s, ls in zip(pairs["subject"], lines, strict=True) for own in {shape(line) for line in ls}
+    )
+
+    def key(subject: str, own: list[str]) -> str:
+        rare = [line for line in own if shared[subject, shape(line)] <= max(1, totals[subject] / 2)]
+        return subject + (max(rare, key=len) if rare else "\n".join(own))
+
+    keys = [key(subject, own) for subject, own in zip(pairs["subject"], lines, strict=True)]
+    return pd.Series(keys, index=pairs.index, dtype=object)
+
+
+def _choose_validation(pairs: pd.DataFrame, share: float, rng: random.Random) -> pd.Series:
+    """Return which rows are held out: a share of each subject's passages, at least one if any."""
+    keys = passage_keys(pairs)
+    chosen: set[str] = set()
+    for _, own in keys.groupby(pairs["subject"], sort=False):
+        passages = list(dict.fromkeys(own))
+        wanted = max(1, round(share * len(passages))) if share and len(passages) > 1 else 0
+        chosen.update(rng.sample(passages, min(wanted, len(passages) - 1)))
+    return keys.isin(chosen)
+
+
+def _fill(train: pd.DataFrame, missing: int, method: str, rng: random.Random) -> pd.DataFrame:
+    """Make the missing rows from the training rows."""
+    if method == "course":  # 30 rows of 语文 for every 20 of 英语, from the top
+        heads = {s: train[train["subject"] == s].index.tolist() for s in SUBJECTS}
+        wanted = {"语文": math.ceil(missing * 0.6), "英语": missing - math.ceil(missing * 0.6)}
+        others = {"语文": "英语", "英语": "语文"}
+        order = []
+        for subject, number in wanted.items():
+            rows = heads[subject] or heads[others[subject]]
+            order += [rows[i % len(rows)] for i in range(number)]
+    else:  # no row a second time before every row was taken once
+        order = []
+        while len(order) < missing:
+            order += rng.sample(train.index.tolist(), len(train))
+        order = order[:missing]
+    added = train.loc[order].reset_index(drop=True)
+    if method == "shuffled":
+        added["output"] = [
+            shuffle_options(output, subject, rng)
+            for output, subject in zip(added["output"], added["subject"], strict=True)
+        ]
+    return added.assign(origin="shuffled" if method == "shuffled" else "repeat")
+
+
+def shuffle_options(output: str, subject: str, rng: random.Random) -> str:
+    r"""Give every question's options a new order; the answer's letter moves along.
+
+    Parameters
+    ----------
+    output : str
+        A text that `prompts.parse_output` reads without fault.
+    subject : str
+        语文 or 英语.
+    rng : random.Random
+        Where the orders come from.
+
+    Returns
+    -------
+    str
+        The same questions, never in the old order.
+
+    Raises
+    ------
+    KitError
+        If the text is not in the contest's form.
+
+    Examples
+    --------
+    >>> new = shuffle_options("1. 问\nA. 甲\nB. 乙\nC. 丙\nD. 丁\n\n答案:B", "语文", random.Random(1))
+    >>> parse_output(new, "语文")[0].loc[0, ["B", "answer"]].tolist()
+    ['甲', 'D']
+    """
+    questions, faults = parse_output(output, subject)
+    if faults:
+        raise KitError(f"打乱选项之前先要能读懂输出：{faults[0].message}。")
+    records = questions.to_dict("records")
+    for question in records:
+        old = list("ABCD")
+        new = old[:]
+        while new == old:
+            rng.shuffle(new)
+        texts = {letter: question[source] for letter, source in zip(old, new, strict=True)}
+        question["answer"] = old[new.index(question["answer"])]
+        question.update(texts)
+    return format_output(pd.DataFrame(records), subject)
+
+
+def make_open_dataset(rows: pd.DataFrame, extraction: Extraction) -> pd.DataFrame:
+    """Make pairs of open questions from the short answers: the course's question left open.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        The cleaned rows.
+    extraction : Extraction
+        What `extraction.extract` returned for them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``subject row input output``: passage and question in, reference answer out. Empty
+        answers are left out.
+    """
+    passages = {(s, r): text for s, r, text in zip(rows["subject"], rows["row"], rows["阅读文本"], strict=True)}
+    pairs = [
+        [s, r, f"请阅读下面的文字，回答问题。\n\n{passages[s, r]}\n\n问题：{stem}", reference]
+        for s, r, stem, reference in extraction.short_answers[["subject", "row", "stem", "reference"]].itertuples(
+            index=False
+        )
+        if reference and isinstance(passages[s, r], str)
+    ]
+    return pd.DataFrame(pairs, columns=["subject", "row", "input", "output"])
+
+
+def check_leak(dataset: pd.DataFrame) -> int:
+    """Return how many passages are in train and val both (it should be 0)."""
+    keys = passage_keys(dataset)
+    val = dataset["split"] == "val"
+    return len(set(keys[val]) & set(keys[~val]))
+
+
+def count_letters(dataset: pd.DataFrame) -> pd.DataFrame:
+    """Count the answer letters.
+
+    Parameters
+    ----------
+    dataset : pandas.DataFrame
+        Pairs or a data set in the contest's form.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: subject; columns A, B, C, D: how many questions have that answer.
+    """
+    lines = [
+        (subject, letter)
+        for subject, output in zip(dataset["subject"], dataset["output"], strict=True)
+        for letter in parse_output(output, subject)[0]["answer"]
+    ]
+    found = pd.DataFrame(lines, columns=["subject", "answer"])
+    counts = pd.crosstab(found["subject"], found["answer"])
+    return counts.reindex(
+        index=[s for s in SUBJECTS if s in counts.index], columns=list("ABCD"), fill_value=0
+    ).rename_axis(index="subject", columns=None)
+
+
+def export(
+    dataset: pd.DataFrame, folder: str | Path, *, fields: tuple[str, str] = ("input", "output")
+) -> dict[str, int]:
+    """Write the data set in every form that platforms take.
+
+    Parameters
+    ----------
+    dataset : pandas.DataFrame
+        What `make_dataset` returned.
+    folder : str or Path
+        Where to write; made where missing.
+    fields : tuple of str
+        Names of the two fields in the JSON lines: the course exports ``input`` and ``output``, the
+        contest's text says ``input`` and ``target``.
+
+    Returns
+    -------
+    dict of str to int
+        File name to number of rows in it.
+
+    Raises
+    ------
+    KitError
+        If a file cannot be written.
+    """
+    folder = Path(folder)
+    train, val = (dataset[dataset["split"] == split] for split in ("train", "val"))
+    named = dict(zip(("input", "output"), fields, strict=True))
+    alpaca = [
+        {"instruction": i, "input": "", "output": o} for i, o in train[["input", "output"]].itertuples(index=False)
+    ]
+    messages = [
+        {"messages": [{"role": "user", "content": i}, {"role": "assistant", "content": o}]}
+        for i, o in train[["input", "output"]].itertuples(index=False)
+    ]
+    write_json_lines(folder / "train.jsonl", train[["input", "output"]].rename(columns=named).to_dict("records"))
+    write_json_lines(folder / "val.jsonl", val[["input", "output"]].rename(columns=named).to_dict("records"))
+    # Excel reads UTF-8 only behind a BOM; a cell that begins with = would be taken for a formula
+    table = train[["input", "output"]].rename(columns=named)
+    write_whole(folder / "train.csv", table.to_csv(index=False, lineterminator="\r\n"), encoding="utf-8-sig")
+    write_whole(folder / "alpaca.json", json.dumps(alpaca, ensure_ascii=False, indent=1) + "\n")
+    write_json_lines(folder / "messages.jsonl", messages)
+    write_whole(folder / "dataset_info.json", json.dumps(DATASET_INFO, indent=2) + "\n")
+    return {
+        "train.jsonl": len(train),
+        "val.jsonl": len(val),
+        "train.csv": len(train),
+        "alpaca.json": len(train),
+        "messages.jsonl": len(train),
+    }
+
+
+def write_json_lines(path: Path, records: list[dict[str, Any]]) -> None:
+    """Write one JSON object a line, UTF-8 without a BOM (json.loads refuses one)."""
+    write_whole(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+
+
+def build(
+    rows: pd.DataFrame,
+    extraction: Extraction,
+    pairs: pd.DataFrame,
+    dataset: pd.DataFrame,
+    folder: str | Path,
+    *,
+    fields: tuple[str, str] = ("input", "output"),
+) -> dict[str, Any]:
+    """Write everything that the pipeline gives, with a report of the counts at each step.
+
+    Parameters
+    ----------
+    rows, extraction, pairs, dataset
+        What the four steps returned.
+    folder : str or Path
+        Where to write.
+    fields : tuple of str
+        As for `export`.
+
+    Returns
+    -------
+    dict
+        The report, as written to ``report.json``.
+    """
+    folder = Path(folder)
+    export(dataset, folder, fields=fields)
+    write_json_lines(folder / "questions.jsonl", extraction.questions.to_dict("records"))
+    write_json_lines(folder / "short_answers.jsonl", extraction.short_answers.to_dict("records"))
+    table = extraction.problems.to_csv(index=False, lineterminator="\r\n")
+    write_whole(folder / "problems.csv", table, encoding="utf-8-sig")
+    report = {
+        "rows": _count(rows),
+        "questions": _count(extraction.questions),
+        "short_answers": _count(extraction.short_answers),
+        "problems": extraction.problems["code"].value_counts().sort_index().to_dict(),
+        "pairs": _count(pairs),
+        "dataset": {f"{s} {o}": n for (s, o), n in dataset.groupby(["split", "origin"]).size().items()},
+        "train": int((dataset["split"] == "train").sum()),
+        "val": int((dataset["split"] == "val").sum()),
+        "passages_in_both": check_leak(dataset),
+        "notices": extraction.notices.to_dict("records"),
+    }
+    write_whole(folder / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+    return report
+
+
+def _count(frame: pd.DataFrame) -> dict[str, int]:
+    return {subject: int((frame["subject"] == subject).sum()) for subject in SUBJECTS}

@@ -7,6 +7,7 @@ rows that it drops.
 """
 
 import re
+from typing import Any
 
 import pandas as pd
 
@@ -45,6 +46,41 @@ def extract(rows: pd.DataFrame) -> pd.DataFrame:
                 for position, (question, answer) in enumerate(zip(questions, answers, strict=True)):
                     lines.append([subject, record["row"], position, position + 1, *question, answer])
     return pd.DataFrame(lines, columns=QUESTION_COLUMNS)
+
+
+def compare(rows: pd.DataFrame, questions: pd.DataFrame, gold: list[dict[str, Any]] | None) -> pd.DataFrame:
+    """Say of each row whether the tutorial's method keeps it and whether it is right.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        The rows that were parsed.
+    questions : pandas.DataFrame
+        What `extract` returned for them.
+    gold : list of dict or None
+        As `workbook.read_gold` returns it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``subject row kept right``. Right: all stems, options and letters equal gold's;
+        numbers and short answers, which the method does not give, are not asked for.
+    """
+    names = ["stem", *"ABCD", "answer"]
+    truth = {
+        (line["subject"], line["row"]): [[q[name] for name in names] for q in line["questions"]]
+        for line in gold or []
+        if line["status"] == "ok"
+    }
+    found: dict[tuple[str, int], list[list[str]]] = {}
+    for subject, row, *fields in questions[["subject", "row", *names]].itertuples(index=False):
+        found.setdefault((subject, row), []).append(fields)
+    lines = [
+        [*key, key in found, pd.NA if gold is None else key in found and found[key] == truth.get(key)]
+        for key in zip(rows["subject"], rows["row"], strict=True)
+    ]
+    frame = pd.DataFrame(lines, columns=["subject", "row", "kept", "right"])
+    return frame.astype({"right": "boolean"})
 
 
 def _repair_chinese(sheet: pd.DataFrame) -> pd.DataFrame:

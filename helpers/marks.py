@@ -6,7 +6,7 @@ more marks than there are; `choose_run` and `choose_options` choose among them.
 
 import re
 from bisect import bisect_left
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise, product
 from time import monotonic
 from typing import Any, NamedTuple
@@ -65,6 +65,19 @@ FULL = Patterns(
 LINE, SPACE, GLUED = "line", "space", "glued"
 PLAIN, DOT, BRACKET, WORD = "plain", "dot", "bracket", "word"
 
+
+_DOTTED = Patterns(question=r"(\d+)\.", option=r"([A-D])\.", answer=r"(\d+)\.\s*([A-D])")
+_AT_LINE_START = replace(_DOTTED, question=r"^(\d+)\.(?!\d)")
+_ALL_NUMBERS = replace(_AT_LINE_START, question=FULL.question)
+_ALL_OPTIONS = replace(_ALL_NUMBERS, option=FULL.option)
+LADDER = {
+    "数字加点": _DOTTED,
+    "题号在行首": _AT_LINE_START,
+    "各种题号": _ALL_NUMBERS,
+    "各种选项": _ALL_OPTIONS,
+    "各种答案": FULL,
+}
+"""From the first idea to the full patterns: each rung takes one more kind of mess."""
 
 _INITIALS = re.compile(r"(?:[A-Z]\. ?){2,}(?=[A-Z][a-z])")
 _LETTER = re.compile("[A-G]")
@@ -133,11 +146,11 @@ class Matcher:
         found = []
         for match in self.find(name, text):
             start, end = match.span()
-            if start == end:
+            if start == end or _closes_bracket(match[0].rstrip(), text, start):
                 continue
             taken = [group for group in match.groups() if group]
             label = taken[0] if taken else match[0]
-            if not (label.isdigit() if form is _NUMBER else len(label) == 1):
+            if not (label.isdecimal() if form is _NUMBER else len(label) == 1):
                 inner = form.search(label)  # a learner's group may hold the dot as well
                 if not inner:
                     continue
@@ -147,6 +160,14 @@ class Matcher:
             letter = taken[1] if len(taken) > 1 and name == "answer" else None
             found.append(Mark(start, end, label, place, _style(match[0], label), letter))
         return found
+
+
+def _closes_bracket(matched: str, text: str, start: int) -> bool:
+    """Return whether the mark’s bracket belongs to the text before: “(in Paragraph 2)” is no mark “2)”."""
+    if matched[-1:] not in ")）" or matched[0] in "(（":
+        return False
+    line = text[max(text.rfind("\n", 0, start) + 1, start - 80) : start]
+    return max(line.rfind("("), line.rfind("（")) > max(line.rfind(")"), line.rfind("）"))
 
 
 def _style(matched: str, label: str) -> str:
@@ -231,7 +252,7 @@ def choose_run(marks: list[Mark], likely: list[bool], printed: set[int], *, choi
 
 def have_between(marks: list[Mark], places: list[int]) -> list[bool]:
     """Return, for each mark, whether one of the sorted places lies before the next mark."""
-    ends = [mark.start for mark in marks[1:]] + [10**12]
+    ends = [*(mark.start for mark in marks[1:]), 10**12][: len(marks)]
     return [bisect_left(places, m.end) < bisect_left(places, e) for m, e in zip(marks, ends, strict=True)]
 
 
@@ -295,10 +316,6 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[Mark, float]:
             weight = 1.0 if before.isupper() else 3.0 if before.isascii() else 4.0
         else:
             weight = {LINE: 8.0, SPACE: 5.0}[mark.place]
-        if text[mark.start : mark.end].rstrip()[-1] in ")）" and mark.style == DOT:
-            line = text[max(0, mark.start - 40) : mark.start].rsplit("\n", 1)[-1]
-            if re.search(r"[(（][^()（）]*$", line):  # the bracket of “(Class B)”, not of “B)”
-                weight -= 6.0
         weights[mark] = weight
     first, last = (marks[0].start, marks[-1].end + 2) if marks else (0, 0)
     for initials in _INITIALS.finditer(text, first, last):

@@ -102,7 +102,9 @@ def match(
             )
         return replies, None
     counted = [int(mark.label) for mark in run]
-    if counted not in (numbers, sorted(counted)):
+    if len(set(counted)) == len(counted):  # a table of letters may stand before the references
+        given = [reply for _, reply in sorted(zip(counted, given, strict=True), key=lambda pair: pair[0])]
+    elif counted not in (numbers, sorted(counted)):
         return replies, None
     if len(run) == len(numbers):
         replies = list(given)

@@ -191,9 +191,8 @@ def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, 
     option_marks = matcher.marks("option", options)
     question_marks = matcher.marks("question", options)
     printed = {int(mark.label) for mark in answer_marks if mark.place == LINE}
-    options_follow = have_between(
-        question_marks, [m.start for m in option_marks if m.label == "A" and m.style != PLAIN]
-    )
+    first_options = [m.start for m in option_marks if m.label == "A" and (m.style != PLAIN or m.place == LINE)]
+    options_follow = have_between(question_marks, first_options)
     run = choose_run(question_marks, options_follow, printed, choices_only=subject == "英语")
     if not run:
         problem(None, None, "选项", "no_question", "找不到题号(如 1.)。请在每道题前面补上题号。")

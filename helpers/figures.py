@@ -1,9 +1,10 @@
 """The notebooks' figures: matplotlib, with a Chinese font that every machine has.
 
-Each function returns a `matplotlib.figure.Figure`, made without pyplot, so that nothing is shown
+Each function returns a `Chart`, made without pyplot, so that nothing is shown
 twice and nothing stays open. The title of a figure states its message.
 """
 
+import io
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -11,9 +12,19 @@ from importlib.resources import files
 import pandas as pd
 from matplotlib import font_manager, rcParams
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 # Okabe and Ito (2008): colours that colour-blind people can tell apart
 BLUE, ORANGE, GREEN, RED, GREY, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C", "#56B4E9"
+
+
+class Chart(Figure):
+    """A figure that shows itself as a picture in a notebook, without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=110)
+        return buffer.getvalue()
 
 
 @cache
@@ -42,14 +53,14 @@ def _walk(folder):
 def new_figure(title: str, width: float = 7.0, height: float = 3.2):
     """Return a figure and its axes with a title; sizes in inches."""
     use_chinese_font()
-    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    figure = Chart(figsize=(width, height), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=12, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
-def funnel(steps: Mapping[str, int], title: str) -> Figure:
+def funnel(steps: Mapping[str, int], title: str) -> Chart:
     """Draw how many remain after each step, one bar a step.
 
     Parameters
@@ -61,7 +72,7 @@ def funnel(steps: Mapping[str, int], title: str) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Chart
     """
     figure, axes = new_figure(title, height=0.5 * len(steps) + 0.9)
     names, values = list(steps), list(steps.values())
@@ -75,7 +86,7 @@ def funnel(steps: Mapping[str, int], title: str) -> Figure:
     return figure
 
 
-def ladder(scores: pd.DataFrame, total: int, title: str) -> Figure:
+def ladder(scores: pd.DataFrame, total: int, title: str) -> Chart:
     """Draw rows kept and rows right as the patterns get better.
 
     Parameters
@@ -89,7 +100,7 @@ def ladder(scores: pd.DataFrame, total: int, title: str) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Chart
     """
     figure, axes = new_figure(title, height=0.55 * len(scores) + 1.1)
     names = list(scores.index)
@@ -103,13 +114,13 @@ def ladder(scores: pd.DataFrame, total: int, title: str) -> Figure:
     axes.text(total, -0.75, f"全部 {total} 行", ha="right", va="bottom", color=GREY, fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(0, total * 1.12)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, -0.28), ncols=2, frameon=False, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
     return figure
 
 
-def census(counts: pd.DataFrame, title: str) -> Figure:
+def census(counts: pd.DataFrame, title: str) -> Chart:
     """Draw the most frequent odd characters, coloured by kind.
 
     Parameters
@@ -121,7 +132,7 @@ def census(counts: pd.DataFrame, title: str) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Chart
     """
     shown = counts.head(12)
     figure, axes = new_figure(title, height=0.32 * len(shown) + 1.0)
@@ -136,13 +147,12 @@ def census(counts: pd.DataFrame, title: str) -> Figure:
     axes.invert_yaxis()
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
-    for kind in dict.fromkeys(shown["kind"]):
-        axes.barh([], [], color=colours[kind], label=kind)
-    axes.legend(loc="lower right", frameon=False)
+    kinds = [Patch(color=colours[kind], label=kind) for kind in dict.fromkeys(shown["kind"])]
+    axes.legend(handles=kinds, loc="lower right", frameon=False)
     return figure
 
 
-def lengths(values: Mapping[str, Sequence[int]], limit: int, title: str) -> Figure:
+def lengths(values: Mapping[str, Sequence[int]], limit: int, title: str) -> Chart:
     """Draw a histogram of lengths for each subject, with the limit.
 
     Parameters
@@ -156,7 +166,7 @@ def lengths(values: Mapping[str, Sequence[int]], limit: int, title: str) -> Figu
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Chart
     """
     figure, axes = new_figure(title)
     top = max([limit, *(v for own in values.values() for v in own)])
@@ -171,7 +181,7 @@ def lengths(values: Mapping[str, Sequence[int]], limit: int, title: str) -> Figu
     return figure
 
 
-def letters(counts: pd.DataFrame, title: str) -> Figure:
+def letters(counts: pd.DataFrame, title: str) -> Chart:
     """Draw the shares of the answer letters for each subject, with the even share.
 
     Parameters
@@ -183,7 +193,7 @@ def letters(counts: pd.DataFrame, title: str) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Chart
     """
     figure, axes = new_figure(title, height=2.8)
     width = 0.8 / max(1, len(counts))
@@ -194,11 +204,11 @@ def letters(counts: pd.DataFrame, title: str) -> Figure:
     axes.axhline(25, color=GREY, linestyle=":")
     axes.set_xticks(range(4), list("ABCD"))
     axes.set_ylabel("占比（%）")
-    axes.legend(frameon=False, loc="lower right", ncols=2)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
-def mix(dataset: pd.DataFrame, title: str) -> Figure:
+def mix(dataset: pd.DataFrame, title: str) -> Chart:
     """Draw what a data set is made of: subject and origin, train and val.
 
     Parameters
@@ -210,7 +220,7 @@ def mix(dataset: pd.DataFrame, title: str) -> Figure:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Chart
     """
     figure, axes = new_figure(title, height=2.4)
     names = {"source": "原有", "repeat": "重复", "shuffled": "打乱选项"}
@@ -224,8 +234,9 @@ def mix(dataset: pd.DataFrame, title: str) -> Figure:
             place, number, left=left[split], height=0.6, edgecolor="white",
             color=colours.get((subject, origin), lighter[subject]),
         )  # fmt: skip
+        ink = "white" if (subject, origin) == ("语文", "source") else "black"
         label = f"{subject}{names.get(origin, origin)}\n{number}" if number >= 12 else str(number)
-        axes.text(left[split] + number / 2, place, label, ha="center", va="center", fontsize=9)
+        axes.text(left[split] + number / 2, place, label, ha="center", va="center", fontsize=9, color=ink)
         left[split] += number
     axes.invert_yaxis()
     axes.set_xlabel("行数")

@@ -68,11 +68,13 @@ PLAIN, DOT, BRACKET, WORD = "plain", "dot", "bracket", "word"
 
 _DOTTED = Patterns(question=r"(\d+)\.", option=r"([A-D])\.", answer=r"(\d+)\.\s*([A-D])")
 _AT_LINE_START = replace(_DOTTED, question=r"^(\d+)\.(?!\d)")
-_ALL_NUMBERS = replace(_AT_LINE_START, question=FULL.question)
+_SHORT_ANSWERS = replace(_AT_LINE_START, answer=r"^(\d+)\.\s*")
+_ALL_NUMBERS = replace(_SHORT_ANSWERS, question=FULL.question, answer=FULL.answer)
 _ALL_OPTIONS = replace(_ALL_NUMBERS, option=FULL.option)
 LADDER = {
     "数字加点": _DOTTED,
     "题号在行首": _AT_LINE_START,
+    "留下简答题": _SHORT_ANSWERS,
     "各种题号": _ALL_NUMBERS,
     "各种选项": _ALL_OPTIONS,
     "各种答案": FULL,

@@ -83,6 +83,8 @@ def match(
     by_number: defaultdict[int, list[Reply]] = defaultdict(list)
     for mark, reply in zip(run, given, strict=True):
         by_number[int(mark.label)].append(reply)
+    if Counter(numbers) == Counter(int(mark.label) for mark in run):
+        return _match_equal(numbers, kinds, by_number), None
     printed_once = len(set(numbers)) == len(numbers)
     complete = printed_once and set(numbers) <= by_number.keys()
     partial = printed_once and by_number.keys() < set(numbers) and len(by_number) == len(run)
@@ -119,14 +121,31 @@ def match(
     )
 
 
+def _match_equal(numbers: list[int], kinds: list[str], by_number: dict[int, list[Reply]]) -> list[Reply | None]:
+    """Match where both sides print the same numbers; a number may repeat."""
+    waiting = {number: list(replies) for number, replies in by_number.items()}
+    found: list[Reply | None] = []
+    for number, kind in zip(numbers, kinds, strict=True):
+        replies = waiting[number]
+        # two questions 2., one of them short: the letter belongs to the other
+        fitting = [r for r in replies if (kind == "short") != bool(_BARE_LETTERS.fullmatch(r.text))]
+        reply = (fitting or replies)[0]
+        replies.remove(reply)
+        found.append(reply)
+    return found
+
+
 def _complete_run(run: list[Mark], marks: list[Mark], likely: list[bool], numbers: list[int]) -> list[Mark]:
-    """Add the answers that stand out of order: a number that the run lacks and that stands only once."""
-    wanted = {str(n) for n in numbers} - {mark.label for mark in run}
-    if not run or not wanted:
+    """Add the answers that stand out of order: numbers that the run lacks, found as often as they are missing."""
+    if not run:
         return run
-    firm = [m for m, letter in zip(marks, likely, strict=True) if m.label in wanted and (letter or m.place == LINE)]
-    times = Counter(mark.label for mark in firm)
-    return sorted(run + [mark for mark in firm if times[mark.label] == 1])
+    have = Counter(int(mark.label) for mark in run)
+    first, last = min(have), max(have)
+    wanted = Counter(numbers) - have
+    wanted += Counter(n for n in range(first, min(last, first + 100)) if n not in have and n not in wanted)
+    firm = [m for m, letter in zip(marks, likely, strict=True) if (letter or m.place == LINE) and m not in run]
+    times = Counter(int(mark.label) for mark in firm)
+    return sorted(run + [m for m in firm if 0 < times[int(m.label)] == wanted[int(m.label)]])
 
 
 def read_letters(reply: Reply, part: Any, matcher: Matcher) -> tuple[list[str], bool]:

@@ -50,8 +50,8 @@ FULL = Patterns(
     r"|[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?"
     r"|(?<![\d.])(\d{1,4}) ?(?:[.、)）:：](?!\d)|\.(?=(?:1\d|20)\d\d年|\d\d世纪)))\s*",
     option=r"(?:[(（【\[] ?([A-G]) ?[)）】\]][.、:：]?"
-    r"|([A-G]) ?[.、:：)）]"
-    rf"|(?<![A-Za-z])([A-G])(?=[\s{HAN}“‘《]|[A-Z][a-z]))\s*",
+    r"|(?<!°)([A-G]) ?[.、:：)）]"
+    rf"|(?<![A-Z])([A-G])(?=[\s{HAN}“‘《]|[A-Z][a-z]))\s*",
     answer=r"(?:(?:[(（【\[] ?)?(?:第 ?)?(\d{1,4}) ?题 ?(?:详解|解析|答案)? ?[)）】\]]?[.、:：]?"
     r"|[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?"
     r"|(?<![\d.])(\d{1,4}) ?(?:[.、)）:：](?!\d)|(?=[A-G](?![A-Za-z]))))\s*",
@@ -82,7 +82,13 @@ LADDER = {
 """From the first idea to the full patterns: each rung takes one more kind of mess."""
 
 _INITIALS = re.compile(r"(?:[A-Z]\. ?){2,}(?=[A-Z][a-z])")
+_NAME_BEFORE = re.compile(
+    r"(?i)\b(?:vitamin|group|class|plan|team|type|level|grade|part|section|room|gate|pier|block|building"
+    r"|platform|point|line|zone|figure|option|party|company|student)s? $"
+)
+"""Words that a single capital letter behind them belongs to: “Class B.” is no option B."""
 _LETTER = re.compile("[A-G]")
+_OPTION_LETTERS = frozenset("ABCD")
 _NUMBER = re.compile(r"\d{1,9}")
 
 
@@ -159,6 +165,8 @@ class Matcher:
                 label = inner[0]
             before = text[start - 1] if start else "\n"
             place = LINE if before == "\n" else SPACE if before == " " else GLUED
+            if name == "answer" and before in _OPTION_LETTERS:
+                place = LINE  # 1.B2.C: the letter before ends the last answer
             letter = taken[1] if len(taken) > 1 and name == "answer" else None
             found.append(Mark(start, end, label, place, _style(match[0], label), letter))
         return found
@@ -319,11 +327,18 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[Mark, float]:
         else:
             weight = {LINE: 8.0, SPACE: 5.0}[mark.place]
         weights[mark] = weight
+    named = {m.start for m in marks if m.place == SPACE and _NAME_BEFORE.search(text, max(0, m.start - 12), m.start)}
+    for mark in marks:
+        if mark.start in named:
+            weights[mark] = min(weights[mark], 1.0)
     first, last = (marks[0].start, marks[-1].end + 2) if marks else (0, 0)
     for initials in _INITIALS.finditer(text, first, last):
+        letters = initials[0].replace(".", " ").split()
+        if initials.start() in named or any(a == b for a, b in pairwise(letters)):
+            continue
         for mark in marks:  # in “B. C. D. Roosevelt” only B may be an option, and need not be
             if initials.start() <= mark.start < initials.end() and mark.place != LINE:
-                weights[mark] -= 1.5 if mark.start == initials.start() else 3.0
+                weights[mark] -= 1.5 if mark.start == initials.start() else 5.0
     return weights
 
 
@@ -336,5 +351,5 @@ def _score_set(chosen: list[Mark], text: str, end: int, marks: list[Mark], weigh
     score += 2.0 * (len({mark.place for mark in chosen[1:]}) == 1)
     score += 1.0 * (len({mark.style for mark in chosen}) == 1)
     # an option whose text begins with another firm mark was probably cut in the wrong place
-    others = {m.start for m in marks if m.style != PLAIN and m not in chosen}
+    others = {m.start for m in marks if m.style != PLAIN and weights[m] > 1 and m not in chosen}
     return score - 3.0 * sum(mark.end in others for mark in chosen)

@@ -65,7 +65,8 @@ def match(
         Code and text of a notice, if something was repaired.
     """
     answered = [bool(_LEADING_LETTERS.match(text, mark.end)) for mark in marks]
-    run = _complete_run(choose_run(marks, answered, set(numbers)), marks, answered, numbers)
+    likely = [letter or text[mark.end : mark.end + 1] == "①" for letter, mark in zip(answered, marks, strict=True)]
+    run = _complete_run(choose_run(marks, likely, set(numbers), inline=True), marks, answered, numbers)
     choices = [i for i, kind in enumerate(kinds) if kind != "short"]
     replies: list[Reply | None] = [None] * len(numbers)
     if not run:

@@ -5,7 +5,7 @@ more marks than there are; `choose_run` and `choose_options` choose among them.
 """
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise, product
 from time import monotonic
@@ -176,8 +176,8 @@ def _closes_bracket(matched: str, text: str, start: int) -> bool:
     """Return whether the mark’s bracket belongs to the text before: “(in Paragraph 2)” is no mark “2)”."""
     if matched[-1:] not in ")）" or matched[0] in "(（":
         return False
-    line = text[max(text.rfind("\n", 0, start) + 1, start - 80) : start]
-    return max(line.rfind("("), line.rfind("（")) > max(line.rfind(")"), line.rfind("）"))
+    before = text[max(0, start - 80) : start]
+    return max(before.rfind("("), before.rfind("（")) > max(before.rfind(")"), before.rfind("）"))
 
 
 def _style(matched: str, label: str) -> str:
@@ -200,7 +200,14 @@ STEP, SAME, JUMP, BACK, LEAP = 3.0, -1.0, -1.0, -4.0, -6.0
 """What a link of a run is worth: to the next number, the same, a little further, back, far away."""
 
 
-def choose_run(marks: list[Mark], likely: list[bool], printed: set[int], *, choices_only: bool = False) -> list[Mark]:
+def choose_run(
+    marks: list[Mark],
+    likely: list[bool],
+    printed: set[int],
+    *,
+    choices_only: bool = False,
+    inline: bool = False,
+) -> list[Mark]:
     """Choose the run of number marks that makes most sense, by dynamic programming.
 
     Parameters
@@ -214,6 +221,8 @@ def choose_run(marks: list[Mark], likely: list[bool], printed: set[int], *, choi
         Numbers that the other column prints.
     choices_only : bool
         Whether a true mark must be ``likely`` (英语 has no short answers).
+    inline : bool
+        Whether true marks often stand within a line, as answers do.
 
     Returns
     -------
@@ -240,6 +249,8 @@ def choose_run(marks: list[Mark], likely: list[bool], printed: set[int], *, choi
         for j in range(max(0, i - 40), i):
             step = number - numbers[j]
             link = STEP if step == 1 else SAME if step == 0 else JUMP if 0 < step <= 20 else LEAP
+            if step == 0 and mark.place == LINE != marks[j].place or mark.place != LINE and step != 1 and not inline:
+                link = LEAP
             if step < 0:  # explanations (【1题详解】) may follow a list of answers
                 link = JUMP if mark.style == WORD != marks[j].style else BACK
             if link != STEP and choices_only and not likely[i]:
@@ -261,9 +272,9 @@ def choose_run(marks: list[Mark], likely: list[bool], printed: set[int], *, choi
 
 
 def have_between(marks: list[Mark], places: list[int]) -> list[bool]:
-    """Return, for each mark, whether one of the sorted places lies before the next mark."""
+    """Return, for each mark, whether one of the sorted places lies before the next mark, behind some text."""
     ends = [*(mark.start for mark in marks[1:]), 10**12][: len(marks)]
-    return [bisect_left(places, m.end) < bisect_left(places, e) for m, e in zip(marks, ends, strict=True)]
+    return [bisect_right(places, m.end) < bisect_left(places, e) for m, e in zip(marks, ends, strict=True)]
 
 
 _FIVE = ("extra_option", "选项多于四个(有 E)。单选题只能有 A–D,请核对这一题。")
@@ -330,15 +341,15 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[Mark, float]:
     named = {m.start for m in marks if m.place == SPACE and _NAME_BEFORE.search(text, max(0, m.start - 12), m.start)}
     for mark in marks:
         if mark.start in named:
-            weights[mark] = min(weights[mark], 1.0)
-    first, last = (marks[0].start, marks[-1].end + 2) if marks else (0, 0)
+            weights[mark] = -2.0 if mark.style == PLAIN else min(weights[mark], 1.0)
+    first, last = (marks[0].start, marks[-1].end + 12) if marks else (0, 0)
     for initials in _INITIALS.finditer(text, first, last):
         letters = initials[0].replace(".", " ").split()
         if initials.start() in named or any(a == b for a, b in pairwise(letters)):
             continue
         for mark in marks:  # in “B. C. D. Roosevelt” only B may be an option, and need not be
             if initials.start() <= mark.start < initials.end() and mark.place != LINE:
-                weights[mark] -= 1.5 if mark.start == initials.start() else 5.0
+                weights[mark] -= 3.5 if mark.start == initials.start() else 5.0
     return weights
 
 
@@ -347,7 +358,7 @@ def _score_set(chosen: list[Mark], text: str, end: int, marks: list[Mark], weigh
     if any(after.start <= mark.end for mark, after in pairwise(chosen)) or not text[chosen[-1].end : end].strip():
         return None
     score = sum(weights[mark] for mark in chosen)
-    score += 3.0 * all(a.label < b.label for a, b in pairwise(chosen))
+    score += 2.0 * all(a.label < b.label for a, b in pairwise(chosen))
     score += 2.0 * (len({mark.place for mark in chosen[1:]}) == 1)
     score += 1.0 * (len({mark.style for mark in chosen}) == 1)
     # an option whose text begins with another firm mark was probably cut in the wrong place

@@ -161,8 +161,9 @@ def read_letters(reply: Reply, part: Any, matcher: Matcher) -> tuple[list[str], 
         option = part.get(letters[0], "") if isinstance(part, dict) else ""
         if option and rest.replace("\n", " ").startswith(option[:10]):
             letters = letters[:1]  # the option's own text follows: “B. A small dog”
-        elif letters == ("A",) and re.match(r" [a-z]", reply.text[lead.end() :]):
-            letters = ()  # “A detail question …” is an explanation
+        elif re.match(r" [a-z0-9]", reply.text[lead.end("letters") :]):
+            # “A detail question …” is an explanation, and so is “C A 16-year-old …” behind its C
+            letters = letters[:1] if letters != ("A",) else ()
         if letters:
             readings.append(letters)
     readings += [tuple(re.findall("[A-G]", m["letters"])) for m in matcher.find("conclusion", reply.text)]

@@ -15,6 +15,7 @@ import pandas as pd
 from helpers import answers as answering
 from helpers.marks import (
     FULL,
+    GLUED,
     HAN,
     LINE,
     PLAIN,
@@ -191,7 +192,7 @@ def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, 
     option_marks = matcher.marks("option", options)
     question_marks = matcher.marks("question", options)
     printed = {int(mark.label) for mark in answer_marks if mark.place == LINE}
-    first_options = [m.start for m in option_marks if m.label == "A" and (m.style != PLAIN or m.place == LINE)]
+    first_options = [m.start for m in option_marks if m.label == "A" and (m.style != PLAIN or m.place != GLUED)]
     options_follow = have_between(question_marks, first_options)
     run = choose_run(question_marks, options_follow, printed, choices_only=subject == "英语")
     if not run:

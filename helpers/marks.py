@@ -48,13 +48,13 @@ LETTERS = r"(?P<letters>[A-G](?: ?[、,，和与]? ?[A-G])*)(?![A-Za-z])"
 FULL = Patterns(
     question=r"(?:第 ?(\d{1,4}) ?题 ?[.、:：)）]?"
     r"|[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?"
-    r"|(?<![\d.])(\d{1,4}) ?(?:[.、)）:：](?!\d)|\.(?=(?:1\d|20)\d\d年|\d\d世纪)))\s*",
+    r"|(?<![\d.$¥￥£€])(\d{1,4}) ?(?:[.、)）:：](?!\d)|\.(?=(?:1\d|20)\d\d年|\d\d世纪)))\s*",
     option=r"(?:[(（【\[] ?([A-G]) ?[)）】\]][.、:：]?"
     r"|(?<!°)([A-G]) ?[.、:：)）]"
     rf"|(?<![A-Z])([A-G])(?=[\s{HAN}“‘《]|[A-Z][a-z]))\s*",
     answer=r"(?:(?:[(（【\[] ?)?(?:第 ?)?(\d{1,4}) ?题 ?(?:详解|解析|答案)? ?[)）】\]]?[.、:：]?"
     r"|[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?"
-    r"|(?<![\d.])(\d{1,4}) ?(?:[.、)）:：](?!\d)|(?=[A-G](?![A-Za-z]))))\s*",
+    r"|(?<![\d.$¥￥£€])(\d{1,4}) ?(?:[.、)）:：](?!\d)|(?=[A-G](?![A-Za-z]))))\s*",
     answer_range=r"(?<![\d.])(?P<first>\d{1,4}) ?(?:-|–|—+|~|～|至|到) ?(?P<last>\d{1,4}) ?题?[.、:：]? ?"
     r"(?P<letters>[A-G](?:[ 、,，]?[A-G])+)(?![A-Za-z])",
     conclusion=r"(?:故本?题?(?:答案)?(?:应|要)?选择?|(?:因此|所以|应该?|本题)选择?|答案(?:应|是|为|选)+|答案[:：]"
@@ -362,5 +362,5 @@ def _score_set(chosen: list[Mark], text: str, end: int, marks: list[Mark], weigh
     score += 2.0 * (len({mark.place for mark in chosen[1:]}) == 1)
     score += 1.0 * (len({mark.style for mark in chosen}) == 1)
     # an option whose text begins with another firm mark was probably cut in the wrong place
-    others = {m.start for m in marks if m.style != PLAIN and weights[m] > 1 and m not in chosen}
+    others = {m.start for m in marks if m.style != PLAIN and weights[m] > 1.5 and m not in chosen}
     return score - 3.0 * sum(mark.end in others for mark in chosen)

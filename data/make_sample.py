@@ -103,10 +103,10 @@ def deal_kinds(sources: list[dict[str, Any]], subject: str) -> list[list[str]]:
 class Row:
     """One row being written: the source, its kinds, and the random choices made for it."""
 
-    def __init__(self, source: dict[str, Any], kinds: list[str], problem: str | None = None):
+    def __init__(self, source: dict[str, Any], kinds: list[str], problem: str | None = None, seed: int = SEED):
         self.source, self.kinds, self.problem = source, kinds, problem
         self.chinese = source["subject"] == "语文"
-        self.rng = random.Random(f"{SEED} {source['id']}")
+        self.rng = random.Random(f"{seed} {source['id']}")
         self.widen = self.rng.choice([widen, lambda text: text.replace(".", "．")])
         self.numbers, self.answer_numbers = self._number()
 

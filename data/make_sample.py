@@ -1,6 +1,7 @@
 """Make the sample workbooks and gold.jsonl from data/source: the same bytes every time.
 
-    python data/make_sample.py
+    python data/make_sample.py              write data/sample
+    python data/make_sample.py --describe   print counts, lengths, letters, overlaps, mess
 
 Each file of data/source is one passage with its questions, clean. This script writes the truth to
 gold.jsonl first, and only then puts the mess in. It imports nothing of `helpers`: what judges the
@@ -13,8 +14,10 @@ import io
 import json
 import random
 import re
+import sys
 import tomllib
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -407,5 +410,53 @@ def main(folder: Path = DATA / "sample") -> None:
     (folder / "gold.jsonl").write_text(text, encoding="utf-8", newline="\n")
 
 
+def describe() -> None:
+    """Print what the sample is like."""
+    sources = load_sources()
+    for subject in ("语文", "英语"):
+        own = [s for s in sources if s["subject"] == subject]
+        for split in ("train", "test"):
+            part = [s for s in own if s["split"] == split]
+            sizes = sorted(len(units(s)) for s in part)
+            questions = [q for s in part for q in s["questions"]]
+            choices = sum("answer" in q for q in questions)
+            print(
+                f"{subject} {split}: {len(part)} passages, {sizes[0]}–{sizes[-1]} "
+                f"{'characters' if subject == '语文' else 'words'} (median {sizes[len(sizes) // 2]}), "
+                f"{choices} choice questions, {len(questions) - choices} short answers, "
+                f"{dict(Counter(s['genre'] for s in part))}"
+            )
+        keys = Counter(q["answer"] for s in own for q in s["questions"] if "answer" in q)
+        print(f"{subject} letters:", {x: f"{keys[x] / keys.total():.0%}" for x in "ABCD"})
+        length, first, second = longest_shared_run(own)
+        print(f"{subject} largest overlap of two passages: {length} in a row ({first}, {second})")
+        kinds = deal_kinds([s for s in own if s["split"] == "train"], subject)
+        print(f"{subject} kinds of mess a row:", dict(sorted(Counter(map(len, kinds)).items())))
+
+
+def units(source: dict[str, Any]) -> list[str]:
+    """Return what a passage is measured in: characters (语文) or words (英语)."""
+    text = source["text"].strip()
+    return list(re.sub(r"\s", "", text)) if source["subject"] == "语文" else text.lower().split()
+
+
+def longest_shared_run(sources: list[dict[str, Any]]) -> tuple[int, str, str]:
+    """Return the length of the longest run of characters or words that two passages share, and which two."""
+    found = (0, "", "")
+    length = 1
+    while True:
+        owner: dict[tuple[str, ...], str] = {}
+        shared = None
+        for source in sources:
+            own = units(source)
+            runs = {tuple(own[i : i + length]) for i in range(len(own) - length + 1)}
+            shared = shared or next(((owner[r], source["id"]) for r in sorted(runs) if r in owner), None)
+            owner.update(dict.fromkeys(runs, source["id"]))
+        if not shared:
+            return found
+        found = (length, *shared)
+        length += 1
+
+
 if __name__ == "__main__":
-    main()
+    describe() if "--describe" in sys.argv[1:] else main()

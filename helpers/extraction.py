@@ -36,6 +36,7 @@ NOTICE_COLUMNS = ["subject", "row", "code", "message"]
 
 _SCORE_PART = r"(?:本|每|共|计|满|小|大|题|空|点|合|一)*(?:分值)? ?\d+(?:\.\d+)? ?(?:分|points?|marks?)"
 _SCORE = re.compile(rf" ?[(（【\[] ?{_SCORE_PART}(?: ?[,，;；、] ?{_SCORE_PART}| each)* ?[)）】\]]")
+_SCORE_ENDS = ("分)", "分）", "分]", "分】", "points", "mark")
 _FORMULA = re.compile(r"= ?[A-Z][A-Z.]*\(")
 _WIDE = re.compile(rf"[{HAN}\u2014\u2026\u2018-\u201d\u2460-\u24ff\u3000-\u303f\uff01-\uff65]")
 
@@ -173,12 +174,12 @@ def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, 
     where = f"{sheet_name(subject)} 第 {row + FIRST_LINE} 行"
 
     def problem(position: int | None, number: int | None, column: str, code: str, advice: str) -> None:
-        which = "" if position is None else f"第 {position + 1} 题(题号 {number})" if number is not None else ""
+        which = "" if position is None else f"第 {position + 1} 题（题号 {number}）" if number is not None else ""
         message = f"{where}“{column}”列{which}：{advice}"
         parsed.problems.append([subject, row, position, number, column, code, message])
 
     def notice(code: str, text: str) -> None:
-        parsed.notices.append([subject, row, code, f"{where}:{text}"])
+        parsed.notices.append([subject, row, code, f"{where}：{text}"])
 
     if fault := _cell_fault(passage):
         problem(None, None, "阅读文本", *fault)
@@ -196,7 +197,7 @@ def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, 
     options_follow = have_between(question_marks, first_options)
     run = choose_run(question_marks, options_follow, printed, choices_only=subject == "英语")
     if not run:
-        problem(None, None, "选项", "no_question", "找不到题号(如 1.)。请在每道题前面补上题号。")
+        problem(None, None, "选项", "no_question", "找不到题号（如 1.）。请在每道题前面补上题号。")
         return parsed
 
     preamble = _one_line(options[: run[0].start], subject)
@@ -249,7 +250,7 @@ def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, 
                 number,
                 "答案",
                 "multiple_answers",
-                f"有 {len(letters)} 个答案({''.join(letters)})。单选题请只留一个。",
+                f"有 {len(letters)} 个答案（{''.join(letters)}）。单选题请只留一个。",
             )
         elif letters[0] not in "ABCD":
             problem(
@@ -282,12 +283,12 @@ def _cell_fault(cell: Any) -> tuple[str, str] | None:
         return None
     if cell is None or pd.isna(cell):
         return "empty_cell", "这一格是空的。请补上内容。"
-    return "not_text", f"这一格是数字或日期({cell}),不是文字。请把单元格格式改成“文本”后重新输入。"
+    return "not_text", f"这一格是数字或日期（{cell}），不是文字。请把单元格格式改成“文本”后重新输入。"
 
 
 def _one_line(text: str, subject: str) -> str:
     """Return the normal form: no score marks, broken lines joined, no spaces at the ends."""
-    if "分" in text or "point" in text or "mark" in text:
+    if any(end in text for end in _SCORE_ENDS):
         text = _SCORE.sub("", text)
     if "\n" not in text:
         return text.strip()

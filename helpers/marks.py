@@ -46,13 +46,13 @@ class Patterns:
 HAN = r"\u3400-\u9fff"
 LETTERS = r"(?P<letters>[A-G](?: ?[、,，和与]? ?[A-G])*)(?![A-Za-z])"
 FULL = Patterns(
-    question=r"(?:第 ?(\d{1,4}) ?题 ?[.、:：)）]?"
+    question=r"(?=[\d第(（【\[])(?:第 ?(\d{1,4}) ?题 ?[.、:：)）]?"
     r"|[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?"
     r"|(?<![\d.$¥￥£€])(\d{1,4}) ?(?:[.、)）:：](?!\d)|\.(?=(?:1\d|20)\d\d年|\d\d世纪)))\s*",
-    option=r"(?:[(（【\[] ?([A-G]) ?[)）】\]][.、:：]?"
+    option=r"(?=[A-G(（【\[])(?:[(（【\[] ?([A-G]) ?[)）】\]][.、:：]?"
     r"|(?<!°)([A-G]) ?[.、:：)）]"
     rf"|(?<![A-Z])([A-G])(?=[\s{HAN}“‘《]|[A-Z][a-z]))\s*",
-    answer=r"(?:(?:[(（【\[] ?)?(?:第 ?)?(\d{1,4}) ?题 ?(?:详解|解析|答案)? ?[)）】\]]?[.、:：]?"
+    answer=r"(?=[\d第(（【\[])(?:(?:[(（【\[] ?)?(?:第 ?)?(\d{1,4}) ?题 ?(?:详解|解析|答案)? ?[)）】\]]?[.、:：]?"
     r"|[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?"
     r"|(?<![\d.$¥￥£€])(\d{1,4}) ?(?:[.、)）:：](?!\d)|(?=[A-G](?![A-Za-z]))))\s*",
     answer_range=r"(?<![\d.])(?P<first>\d{1,4}) ?(?:-|–|—+|~|～|至|到) ?(?P<last>\d{1,4}) ?题?[.、:：]? ?"
@@ -145,7 +145,7 @@ class Matcher:
             return list(pattern.finditer(text, timeout=max(self.deadline - monotonic(), 1e-6)))
         except TimeoutError as error:
             raise KitError(
-                f"{PATTERN_NAMES[name]}的正则表达式太慢：{pattern.pattern}。常见原因是括号里外都有 + 或 *,例如 (a+)+。"
+                f"{PATTERN_NAMES[name]}的正则表达式太慢：{pattern.pattern}。常见原因是括号里外都有 + 或 *，例如 (a+)+。"
             ) from error
 
     def marks(self, name: str, text: str) -> list[Mark]:
@@ -154,27 +154,33 @@ class Matcher:
         found = []
         for match in self.find(name, text):
             start, end = match.span()
-            if start == end or _closes_bracket(match[0].rstrip(), text, start):
+            matched = match[0]
+            label, letter = matched, None
+            if match.lastindex:
+                label = match[match.lastindex]
+                if name == "answer":
+                    label, letter, *_ = (*filter(None, match.groups()), None, None)
+            if not (label and (label.isdecimal() if form is _NUMBER else len(label) == 1)):
+                inner = form.search(label or "")  # a learner's group may hold the dot as well
+                label = inner[0] if inner else ""
+            if (
+                start == end
+                or not label
+                or (")" in matched or "）" in matched)
+                and _closes_bracket(matched, text, start)
+            ):
                 continue
-            taken = [group for group in match.groups() if group]
-            label = taken[0] if taken else match[0]
-            if not (label.isdecimal() if form is _NUMBER else len(label) == 1):
-                inner = form.search(label)  # a learner's group may hold the dot as well
-                if not inner:
-                    continue
-                label = inner[0]
             before = text[start - 1] if start else "\n"
             place = LINE if before == "\n" else SPACE if before == " " else GLUED
             if name == "answer" and before in _OPTION_LETTERS:
                 place = LINE  # 1.B2.C: the letter before ends the last answer
-            letter = taken[1] if len(taken) > 1 and name == "answer" else None
-            found.append(Mark(start, end, label, place, _style(match[0], label), letter))
+            found.append(Mark(start, end, label, place, _style(matched, label), letter))
         return found
 
 
 def _closes_bracket(matched: str, text: str, start: int) -> bool:
     """Return whether the mark’s bracket belongs to the text before: “(in Paragraph 2)” is no mark “2)”."""
-    if matched[-1:] not in ")）" or matched[0] in "(（":
+    if matched.rstrip()[-1] not in ")）" or matched[0] in "(（":
         return False
     before = text[max(0, start - 80) : start]
     return max(before.rfind("("), before.rfind("（")) > max(before.rfind(")"), before.rfind("）"))
@@ -192,7 +198,7 @@ def _compile(engine: Any, name: str, pattern: str) -> re.Pattern[str] | None:
     try:
         return engine.compile(pattern, engine.MULTILINE)
     except engine.error as error:
-        place = "" if error.pos is None else f",第 {error.pos + 1} 个字符处"
+        place = "" if error.pos is None else f"（第 {error.pos + 1} 个字符处）"
         raise KitError(f"{PATTERN_NAMES[name]}的正则表达式写错了{place}：{error.msg}。") from error
 
 
@@ -253,7 +259,7 @@ def choose_run(
                 link = LEAP
             if step < 0:  # explanations (【1题详解】) may follow a list of answers
                 link = JUMP if mark.style == WORD != marks[j].style else BACK
-            if link != STEP and choices_only and not likely[i]:
+            if link != STEP and choices_only and not likely[i] and number not in printed:
                 link -= 4.0
             if stranger and step < 0:
                 link *= 3
@@ -277,10 +283,10 @@ def have_between(marks: list[Mark], places: list[int]) -> list[bool]:
     return [bisect_right(places, m.end) < bisect_left(places, e) for m, e in zip(marks, ends, strict=True)]
 
 
-_FIVE = ("extra_option", "选项多于四个(有 E)。单选题只能有 A–D,请核对这一题。")
+_FIVE = ("extra_option", "选项多于四个（有 E）。单选题只能有 A–D，请核对这一题。")
 _AMBIGUOUS = (
     "ambiguous_options",
-    "选项标记有不止一种读法(可能有字母重复，或漏了题号)。请核对 A–D 各出现一次。",
+    "选项标记有不止一种读法（可能有字母重复，或漏了题号）。请核对 A–D 各出现一次。",
 )
 
 

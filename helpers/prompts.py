@@ -18,7 +18,7 @@ HARMLESS = frozenset({"no_reference"})
 """Problem codes of short answers: they do not touch the choice questions of their row."""
 
 OPENING = {
-    "语文": "你是一位有多年经验的高考语文命题教师。请根据下面的阅读文本，命制 {count} 道单项选择题,"
+    "语文": "你是一位有多年经验的高考语文命题教师。请根据下面的阅读文本，命制 {count} 道单项选择题，"
     "每道题有 A、B、C、D 四个选项，其中只有一个正确，并在题后给出答案。不要重复原文。",
     "英语": "You are an experienced item writer for the Gaokao English test. Based on the passage below, "
     "write {count} multiple-choice questions. Each question has four options, A, B, C and D, exactly one "
@@ -26,7 +26,7 @@ OPENING = {
 }
 """The part that the organisers fixed: role, task, form of the output."""
 REQUIREMENTS = {
-    "语文": "命题要求:\n"
+    "语文": "命题要求：\n"
     "1. 考查对文中重要概念含义的理解。\n"
     "2. 考查对文中重要句子含意的理解。\n"
     "3. 考查对论点、论据和论证方法的分析。\n"
@@ -38,7 +38,7 @@ REQUIREMENTS = {
     "4. Wrong options stay close to the passage, and it can be said why each is wrong.",
 }
 """The part that one may edit."""
-CLOSING = {"语文": "阅读文本:\n{text}", "英语": "Passage:\n{text}"}
+CLOSING = {"语文": "阅读文本：\n{text}", "英语": "Passage:\n{text}"}
 
 TEMPLATES = {s: "\n\n".join((OPENING[s], REQUIREMENTS[s], CLOSING[s])) for s in OPENING}
 """The kit's prompts, by subject."""
@@ -262,7 +262,7 @@ def parse_output(text: str, subject: str) -> tuple[pd.DataFrame, list[Fault]]:
         else:
             faults.append(Fault(int(current["number"]), "extra_text", f"有多余的文字：{line[:20]}"))
     if not blocks:
-        faults.append(Fault(None, "no_question", "没有找到题号(如 1.)"))
+        faults.append(Fault(None, "no_question", "没有找到题号（如 1.）"))
     for position, block in enumerate(blocks):
         own = list(_block_faults(block, position, subject))
         faults += own

@@ -211,7 +211,7 @@ def _damage(path: Path) -> str:
     if start.startswith(b"\xd0\xcf\x11\xe0"):
         return "它加了密码，或者是旧的 .xls 格式。请在 Excel 里去掉密码，另存为 .xlsx。"
     if not start.startswith(b"PK"):
-        return "它不是 .xlsx 文件(可能只是改了扩展名)。请在 Excel 里打开原文件，另存为 .xlsx。"
+        return "它不是 .xlsx 文件（可能只是改了扩展名）。请在 Excel 里打开原文件，另存为 .xlsx。"
     return "文件已损坏或没有下载完整。请重新下载或复制一份。"
 
 

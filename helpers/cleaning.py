@@ -41,9 +41,10 @@ LOOKALIKES = dict(
 """Letters of other alphabets that look like a Latin letter in print (Unicode confusables)."""
 
 _CONTROLS = "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
-_SUSPECT = re.compile(
-    f"[{SPACES}{INVISIBLE}{_CONTROLS}\r\x0b\x85\u2028\u2029０-９Ａ-Ｚａ-ｚ．\ud800-\udfff{''.join(LOOKALIKES)}]|_x000D_"
-)
+_ODD_CHARS = f"{SPACES}{INVISIBLE}{_CONTROLS}\r\x0b\x85\u2028\u2029０-９Ａ-Ｚａ-ｚ．\ud800-\udfff"
+_ODD = re.compile(f"[{_ODD_CHARS}]")
+_LOOKALIKE = re.compile(f"[{''.join(LOOKALIKES)}]")
+_SUSPECT = re.compile(f"[{_ODD_CHARS}{''.join(LOOKALIKES)}]|_x000D_")
 """One quick look: most cells hold nothing to repair."""
 _TABLE = str.maketrans(
     dict.fromkeys(SPACES, " ")
@@ -56,8 +57,8 @@ _TABLE = str.maketrans(
 # Full-width marks that belong to a full-width run: between two of its letters or digits, or a per
 # cent sign behind it. Chinese text around the run ends it.
 _IN_RUN = re.compile(
-    r"(?<=[０-９Ａ-Ｚａ-ｚ])[：／－＋＝＆＿＠](?=[0-9A-Za-z０-９Ａ-Ｚａ-ｚ])"
-    r"|(?<=[0-9A-Za-z])[：／－＋＝＆＿＠](?=[０-９Ａ-Ｚａ-ｚ])"
+    r"(?<=[０-９Ａ-Ｚａ-ｚ])[：／－＋＝＆＿＠＇＊＃](?=[0-9A-Za-z０-９Ａ-Ｚａ-ｚ])"
+    r"|(?<=[0-9A-Za-z])[：／－＋＝＆＿＠＇＊＃](?=[０-９Ａ-Ｚａ-ｚ])"
     r"|(?<=[０-９])％"
 )
 _BRACKETED_RUN = re.compile(r"（([０-９Ａ-Ｚａ-ｚ]+)）")
@@ -123,12 +124,14 @@ def clean_text(text: str, *, marks: bool = True) -> str:
     '①他说：“12%……”——'
     """
     if text.isascii():
-        text = text.replace("_x000D_", "\n").translate(_TABLE)
+        text = text.translate(_TABLE).replace("_x000D_", "\n")
     elif _SUSPECT.search(text):
-        text = text.replace("_x000D_", "\n")  # how openpyxl hands on a carriage return
         text = _BRACKETED_RUN.sub(r"(\1)", text)
-        text = _IN_RUN.sub(lambda match: FULLWIDTH[match[0]], text).translate(_TABLE)
-        text = _WORD.sub(lambda match: _repair_word(match, marks), text)
+        text = _IN_RUN.sub(lambda match: FULLWIDTH[match[0]], text)
+        text = _ODD.sub(lambda match: _TABLE[ord(match[0])] or "", text)
+        text = text.replace("_x000D_", "\n")  # how openpyxl hands on a carriage return
+        if _LOOKALIKE.search(text):
+            text = _WORD.sub(lambda match: _repair_word(match, marks), text)
     if "  " in text:
         text = _SPACE_RUN.sub(" ", text)
     if " \n" in text or "\n " in text or "\n\n" in text:

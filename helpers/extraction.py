@@ -36,7 +36,8 @@ NOTICE_COLUMNS = ["subject", "row", "code", "message"]
 
 _SCORE_PART = r"(?:本|每|共|计|满|小|大|题|空|点|合|一)*(?:分值)? ?\d+(?:\.\d+)? ?(?:分|points?|marks?)"
 _SCORE = re.compile(rf" ?[(（【\[] ?{_SCORE_PART}(?: ?[,，;；、] ?{_SCORE_PART}| each)* ?[)）】\]]")
-_SCORE_ENDS = ("分)", "分）", "分]", "分】", "points", "mark")
+FORMAT_MARK = re.compile(r"(?:答案|Answer)\s*[:：]|\d+\. ")
+"""What a field must not begin with: in the training text it would read like another part."""
 _FORMULA = re.compile(r"= ?[A-Z][A-Z.]*\(")
 _WIDE = re.compile(rf"[{HAN}\u2014\u2026\u2018-\u201d\u2460-\u24ff\u3000-\u303f\uff01-\uff65]")
 
@@ -186,6 +187,7 @@ def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, 
     if fault := _cell_fault(options):
         problem(None, None, "选项", *fault)
         return parsed
+    options = _SCORE.sub("", options)
     answers_fault = _cell_fault(answers)
     answers = "" if answers_fault else answering.spread(answers, matcher)
 
@@ -221,6 +223,9 @@ def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, 
             kind, part = "missing_options", "没有找到 A–D 四个选项。请补上选项。"
         if kind not in ("choice", "short"):
             problem(position, number, "选项", kind, part)
+        elif any(FORMAT_MARK.match(field) for field in part.values()):
+            advice = "题干或选项的开头又是一个题号或“答案”。请核对这一题，把多出来的部分删掉。"
+            problem(position, number, "选项", "format_mark", advice)
         elif answers_fault:
             problem(position, number, "答案", *answers_fault)
         elif reply is None:
@@ -287,9 +292,7 @@ def _cell_fault(cell: Any) -> tuple[str, str] | None:
 
 
 def _one_line(text: str, subject: str) -> str:
-    """Return the normal form: no score marks, broken lines joined, no spaces at the ends."""
-    if any(end in text for end in _SCORE_ENDS):
-        text = _SCORE.sub("", text)
+    """Return the text on one line: broken lines joined, no spaces at the ends."""
     if "\n" not in text:
         return text.strip()
     lines = [line for piece in text.split("\n") if (line := piece.strip())]

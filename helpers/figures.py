@@ -187,7 +187,7 @@ def letters(counts: pd.DataFrame, title: str) -> Chart:
     Parameters
     ----------
     counts : pandas.DataFrame
-        As `merging.count_letters` returns it.
+        One line a group (`merging.count_letters` gives one a subject); columns A, B, C, D.
     title : str
         The message.
 
@@ -201,7 +201,7 @@ def letters(counts: pd.DataFrame, title: str) -> Chart:
         places = [x + (i - (len(counts) - 1) / 2) * width for x in range(4)]
         bars = axes.bar(places, own / max(1, own.sum()) * 100, width * 0.92, label=subject, color=(BLUE, ORANGE)[i % 2])
         axes.bar_label(bars, labels=[str(n) for n in own], fontsize=9)
-    axes.axhline(25, color=GREY, linestyle=":")
+    axes.axhline(25, color=GREY, linestyle=":", zorder=0)
     axes.set_xticks(range(4), list("ABCD"))
     axes.set_ylabel("占比（%）")
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
@@ -235,7 +235,7 @@ def mix(dataset: pd.DataFrame, title: str) -> Chart:
             color=colours.get((subject, origin), lighter[subject]),
         )  # fmt: skip
         ink = "white" if (subject, origin) == ("语文", "source") else "black"
-        label = f"{subject}{names.get(origin, origin)}\n{number}" if number >= 12 else str(number)
+        label = f"{subject}{names.get(origin, origin)}\n{number}" if number >= 0.12 * len(dataset) else str(number)
         axes.text(left[split] + number / 2, place, label, ha="center", va="center", fontsize=9, color=ink)
         left[split] += number
     axes.invert_yaxis()

@@ -192,6 +192,20 @@ def _style(matched: str, label: str) -> str:
     return WORD if "题" in matched else BRACKET
 
 
+_REGEX_FAULTS = {
+    "missing )": "左括号没有配上右括号 )",
+    "unterminated subpattern": "左括号没有配上右括号 )",
+    "unbalanced parenthesis": "多了一个右括号 )",
+    "unterminated character set": "方括号 [ 没有配上 ]",
+    "bad set": "方括号 [ ] 里的内容不对",
+    "nothing to repeat": "* + ? 前面没有可以重复的内容",
+    "multiple repeat": "* + ? 不能连着写",
+    "bad escape": "反斜杠 \\ 后面的字符不对",
+    "unknown extension": "(? 后面的写法不对",
+}
+"""What the engines' commonest complaints mean."""
+
+
 def _compile(engine: Any, name: str, pattern: str) -> re.Pattern[str] | None:
     if not pattern:
         return None
@@ -199,7 +213,8 @@ def _compile(engine: Any, name: str, pattern: str) -> re.Pattern[str] | None:
         return engine.compile(pattern, engine.MULTILINE)
     except engine.error as error:
         place = "" if error.pos is None else f"（第 {error.pos + 1} 个字符处）"
-        raise KitError(f"{PATTERN_NAMES[name]}的正则表达式写错了{place}：{error.msg}。") from error
+        reason = next((chinese for english, chinese in _REGEX_FAULTS.items() if english in error.msg), error.msg)
+        raise KitError(f"{PATTERN_NAMES[name]}的正则表达式写错了{place}：{reason}。") from error
 
 
 STEP, SAME, JUMP, BACK, LEAP = 3.0, -1.0, -1.0, -4.0, -6.0

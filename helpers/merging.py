@@ -95,7 +95,7 @@ def make_dataset(
     if not 0 <= val_share < 1:
         raise KitError(f"验证集比例要在 0 和 1 之间，现在是 {val_share}。")
     if pairs.empty:
-        raise KitError("没有可用的样本，做不成数据集。请先看 problems 里的原因。")
+        raise KitError("没有可用的样本，做不成数据集。请确认表格里有这类题目，并看一看 problems 里的原因。")
     unique = pairs.drop_duplicates(["input", "output"]).reset_index(drop=True)
     rng = random.Random(seed)
     held_out = _choose_validation(unique, val_share, rng)

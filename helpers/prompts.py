@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers import KitError
-from helpers.extraction import Extraction
+from helpers.extraction import FORMAT_MARK, Extraction
 
 PAIR_COLUMNS = ["subject", "row", "input", "output"]
 OUTPUT_COLUMNS = ["position", "number", "stem", "A", "B", "C", "D", "answer"]
@@ -42,13 +42,12 @@ CLOSING = {"语文": "阅读文本：\n{text}", "英语": "Passage:\n{text}"}
 
 TEMPLATES = {s: "\n\n".join((OPENING[s], REQUIREMENTS[s], CLOSING[s])) for s in OPENING}
 """The kit's prompts, by subject."""
-COURSE_TEMPLATES = {s: template.replace("{count}", {"语文": "4", "英语": "4"}[s]) for s, template in TEMPLATES.items()}
+COURSE_TEMPLATES = {s: template.replace("{count}", "4") for s, template in TEMPLATES.items()}
 """As in the course, the number of questions is always four, whatever the row holds."""
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _ANSWER_WORD = {"语文": "答案:", "英语": "Answer: "}
-_FORMAT_MARK = re.compile(r"(?:答案\s*[:：]|Answer\s*[:：])")
-_NUMBER_MARK = re.compile(r"(\d+)\s?[.．、]\s*(?=\S)")
+_NUMBER_MARK = re.compile(r"(\d{1,9})\s?[.．、]\s*(?=\S)")
 _OPTION_MARK = re.compile(r"([A-Z])\s?[.．、]\s*")
 _ANSWER_LINE = re.compile(r"(?:答案|Answer)\s*[:：]\s*(.*)", re.IGNORECASE)
 _HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -207,9 +206,9 @@ def format_output(questions: pd.DataFrame, subject: str) -> str:
     for number, question in enumerate(questions[["stem", *"ABCD", "answer"]].itertuples(index=False), 1):
         *texts, answer = question
         for name, text in zip(("stem", *"ABCD"), texts, strict=True):
-            if not text or text != text.strip() or len(text.splitlines()) != 1:
+            if not isinstance(text, str) or not text or text != text.strip() or len(text.splitlines()) != 1:
                 raise ValueError(f"第 {number} 题的 {name} 必须是一行文字，首尾没有空格：{text!r}")
-            if _FORMAT_MARK.match(text) or (name == "stem" and _NUMBER_MARK.match(text)):
+            if FORMAT_MARK.match(text):
                 raise ValueError(f"第 {number} 题的 {name} 开头像是题号或答案标记，无法还原：{text!r}")
         if answer not in ("A", "B", "C", "D"):
             raise ValueError(f"第 {number} 题的答案必须是 A、B、C、D 之一：{answer!r}")

@@ -4,6 +4,7 @@ import difflib
 import json
 import os
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,15 @@ def find_sheets(folder: str | Path) -> dict[str, Path]:
         If there is no such folder, or neither sheet is in it.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise KitError(f"找不到文件夹“{folder}”。请检查 FOLDER 的拼写；当前所在的文件夹是“{Path.cwd().name}”。")
-    sheets = {s: folder / sheet_name(s) for s in SUBJECTS if (folder / sheet_name(s)).is_file()}
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+        sheets = {s: folder / sheet_name(s) for s in SUBJECTS if (folder / sheet_name(s)).is_file()}
+    except PermissionError as error:
+        raise KitError(f"没有权限读取文件夹“{folder}”。请换一个文件夹，或检查它的权限。") from error
+    except OSError as error:
+        where = f"当前所在的文件夹是“{Path.cwd().name}”"
+        raise KitError(f"找不到文件夹“{folder}”。请检查 FOLDER 的拼写；{where}。") from error
     if not sheets:
-        names = [p.name for p in sorted(folder.iterdir()) if p.is_file()]
         locked = any(name.startswith("~$") for name in names)
         similar = [n for n in names if n.endswith((".xlsx", ".xls", ".csv")) and not n.startswith("~$")]
         hint = f"里面的表格有：{'、'.join(similar[:5])}。" if similar else "里面没有 Excel 表格。"
@@ -108,9 +113,8 @@ def read_sheet(path: str | Path, subject: str) -> pd.DataFrame:
             records.append([subject, row, *cells])
     if not records:
         raise KitError(f"“{path.name}”只有列名，没有题目。请确认放进来的是完整的训练集文件。")
-    frame = pd.DataFrame(records, columns=ROWS_COLUMNS)
     # object, not str: a cell that holds a number or a date must stay one until extraction reports it
-    return frame.astype(dict.fromkeys(COLUMNS, object))
+    return pd.DataFrame(records, columns=ROWS_COLUMNS, dtype=object).astype({"subject": str, "row": int})
 
 
 def read_gold(folder: str | Path, split: str = "train") -> list[dict[str, Any]] | None:
@@ -171,9 +175,11 @@ def write_whole(path: str | Path, text: str, *, encoding: str = "utf-8") -> Path
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-    except OSError as error:
+    except BaseException as error:
         if temporary:
             temporary.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise KitError(f"写不了“{path.name}”：{error.strerror}。请检查磁盘空间，或关闭正打开它的程序。") from error
     return path
 
@@ -184,11 +190,13 @@ def _lines(path: Path) -> list[tuple[Any, ...]]:
         with zipfile.ZipFile(path) as archive:
             if sum(item.file_size for item in archive.infolist()) > SIZE_LIMIT:
                 raise KitError(f"“{path.name}”解压后超过 300 MB,不像一份题目表。请另存一份只含题目的 .xlsx。")
-        book = openpyxl.load_workbook(path, read_only=True)
-        try:
-            sheets = [_read_cells(sheet) for sheet in book.worksheets]
-        finally:
-            book.close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of styles and validations that no learner asked about
+            book = openpyxl.load_workbook(path, read_only=True)
+            try:
+                sheets = [_read_cells(sheet) for sheet in book.worksheets]
+            finally:
+                book.close()
     except KitError:
         raise
     except PermissionError as error:
@@ -206,8 +214,11 @@ def _read_cells(sheet: Any) -> list[tuple[Any, ...]]:
 
 def _damage(path: Path) -> str:
     """Say what is wrong with a file that does not open as a workbook."""
-    with path.open("rb") as file:
-        start = file.read(8)
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        return f"磁盘读取出错（{error.strerror}）。请把文件复制到别的位置再试。"
     if start.startswith(b"\xd0\xcf\x11\xe0"):
         return "它加了密码，或者是旧的 .xls 格式。请在 Excel 里去掉密码，另存为 .xlsx。"
     if not start.startswith(b"PK"):

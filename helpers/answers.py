@@ -9,7 +9,7 @@ from helpers.marks import LETTERS, LINE, Mark, Matcher, choose_run
 _LEADING_LETTERS = re.compile(r"(?:【?(?:正确)?答案】?|[Aa]nswer|选)? ?[:：]? ?[(（【]? ?" + LETTERS + r" ?[)）】]?")
 _AS_SUBJECT = re.compile(r" ?(?:[两三]?[个]?选?项|[、，][^。\n]{0,20}项)")
 _TABLE = re.compile(
-    r"(?m)^(?:题号)?[ :：|]*(?P<numbers>\d+(?:[ |]+\d+)+)[ |]*\n"
+    r"(?m)^(?:题号)?[ :：|]*(?P<numbers>\d{1,4}(?:[ |]+\d{1,4})+)[ |]*\n"
     r"(?:答案)?[ :：|]*(?P<letters>[A-G](?:[ |]*[A-G])+)[ |]*$"
 )
 _ANSWER_HEADING = re.compile(r"【?(?:参考)?答案】?[:：]?\s*")
@@ -37,10 +37,12 @@ def spread(text: str, matcher: Matcher) -> str:
         return "\n" + "\n".join(f"{n}.{letter}" for n, letter in zip(numbers, letters, strict=True)) + "\n"
 
     text = _TABLE.sub(lambda m: one_a_line(m, [int(n) for n in m["numbers"].split() if n.isdigit()]), text)
-    for match in reversed(matcher.find("answer_range", text)):
-        numbers = list(range(int(match["first"]), min(int(match["last"]), int(match["first"]) + 99) + 1))
-        text = text[: match.start()] + one_a_line(match, numbers) + text[match.end() :]
-    return text
+    pieces, done = [], 0
+    for match in matcher.find("answer_range", text):
+        first, last = int(match["first"]), int(match["last"])
+        pieces += [text[done : match.start()], one_a_line(match, list(range(first, min(last, first + 99) + 1)))]
+        done = match.end()
+    return "".join([*pieces, text[done:]])
 
 
 def match(
@@ -144,7 +146,8 @@ def _complete_run(run: list[Mark], marks: list[Mark], likely: list[bool], number
     first, last = min(have), max(have)
     wanted = Counter(numbers) - have
     wanted += Counter(n for n in range(first, min(last, first + 100)) if n not in have and n not in wanted)
-    firm = [m for m, letter in zip(marks, likely, strict=True) if (letter or m.place == LINE) and m not in run]
+    chosen = set(run)
+    firm = [m for m, letter in zip(marks, likely, strict=True) if (letter or m.place == LINE) and m not in chosen]
     times = Counter(int(mark.label) for mark in firm)
     return sorted(run + [m for m in firm if 0 < times[int(m.label)] == wanted[int(m.label)]])
 

@@ -44,8 +44,10 @@ _CONTROLS = "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
 _ODD_CHARS = f"{SPACES}{INVISIBLE}{_CONTROLS}\r\x0b\x85\u2028\u2029０-９Ａ-Ｚａ-ｚ．\ud800-\udfff"
 _ODD = re.compile(f"[{_ODD_CHARS}]")
 _LOOKALIKE = re.compile(f"[{''.join(LOOKALIKES)}]")
-_SUSPECT = re.compile(f"[{_ODD_CHARS}{''.join(LOOKALIKES)}]|_x000D_")
+_SUSPECT = re.compile(f"[{_ODD_CHARS}{''.join(LOOKALIKES)}]|_x00")
 """One quick look: most cells hold nothing to repair."""
+_ESCAPE = re.compile("_x00([01][0-9A-F]|7F)_")
+"""How Excel spells control characters out, a carriage return for example as _x000D_."""
 _TABLE = str.maketrans(
     dict.fromkeys(SPACES, " ")
     | dict.fromkeys(INVISIBLE)
@@ -124,12 +126,12 @@ def clean_text(text: str, *, marks: bool = True) -> str:
     '①他说：“12%……”——'
     """
     if text.isascii():
-        text = text.translate(_TABLE).replace("_x000D_", "\n")
+        text = _ESCAPE.sub(_unescape, text.translate(_TABLE))
     elif _SUSPECT.search(text):
         text = _BRACKETED_RUN.sub(r"(\1)", text)
         text = _IN_RUN.sub(lambda match: FULLWIDTH[match[0]], text)
         text = _ODD.sub(lambda match: _TABLE[ord(match[0])] or "", text)
-        text = text.replace("_x000D_", "\n")  # how openpyxl hands on a carriage return
+        text = _ESCAPE.sub(_unescape, text)
         if _LOOKALIKE.search(text):
             text = _WORD.sub(lambda match: _repair_word(match, marks), text)
     if "  " in text:
@@ -137,6 +139,10 @@ def clean_text(text: str, *, marks: bool = True) -> str:
     if " \n" in text or "\n " in text or "\n\n" in text:
         text = _LINE_EDGE.sub("\n", text)
     return text.strip(" \n")
+
+
+def _unescape(match: re.Match[str]) -> str:
+    return {"09": " ", "0A": "\n", "0B": "\n", "0D": "\n"}.get(match[1], "")
 
 
 def _repair_word(match: re.Match[str], marks: bool) -> str:

@@ -38,7 +38,7 @@ _SCORE_PART = r"(?:本|每|共|计|满|小|大|题|空|点|合|一)*(?:分值)? 
 _SCORE = re.compile(rf" ?[(（【\[] ?{_SCORE_PART}(?: ?[,，;；、] ?{_SCORE_PART}| each)* ?[)）】\]]")
 FORMAT_MARK = re.compile(r"(?:答案|Answer)\s*[:：]|\d+\. ")
 """What a field must not begin with: in the training text it would read like another part."""
-_FORMULA = re.compile(r"= ?[A-Z][A-Z.]*\(")
+_FORMULA = re.compile(r"=|#(?:N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!)$")
 _WIDE = re.compile(rf"[{HAN}\u2014\u2026\u2018-\u201d\u2460-\u24ff\u3000-\u303f\uff01-\uff65]")
 
 
@@ -280,13 +280,11 @@ def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, 
 
 def _cell_fault(cell: Any) -> tuple[str, str] | None:
     """Return code and advice for a cell that holds no text, or None."""
-    if isinstance(cell, str):
-        if not cell.strip():
-            return "empty_cell", "这一格是空的。请补上内容。"
-        if _FORMULA.match(cell):
-            return "formula", "这一格是公式，不是文字。请在 Excel 里“粘贴为数值”。"
+    if isinstance(cell, str) and _FORMULA.match(cell) or type(cell).__module__.startswith("openpyxl"):
+        return "formula", "这一格是公式，不是文字。请在 Excel 里“粘贴为数值”。"
+    if isinstance(cell, str) and cell.strip():
         return None
-    if cell is None or pd.isna(cell):
+    if isinstance(cell, str) or cell is None or pd.isna(cell):
         return "empty_cell", "这一格是空的。请补上内容。"
     return "not_text", f"这一格是数字或日期（{cell}），不是文字。请把单元格格式改成“文本”后重新输入。"
 

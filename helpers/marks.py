@@ -89,7 +89,7 @@ _NAME_BEFORE = re.compile(
 """Words that a single capital letter behind them belongs to: “Class B.” is no option B."""
 _LETTER = re.compile("[A-G]")
 _OPTION_LETTERS = frozenset("ABCD")
-_NUMBER = re.compile(r"\d{1,9}")
+_NUMBER = re.compile(r"(?<!\d)\d{1,9}(?!\d)")
 
 
 class Mark(NamedTuple):
@@ -160,7 +160,7 @@ class Matcher:
                 label = match[match.lastindex]
                 if name == "answer":
                     label, letter, *_ = (*filter(None, match.groups()), None, None)
-            if not (label and (label.isdecimal() if form is _NUMBER else len(label) == 1)):
+            if not (label and (label.isdecimal() and len(label) < 10 if form is _NUMBER else len(label) == 1)):
                 inner = form.search(label or "")  # a learner's group may hold the dot as well
                 label = inner[0] if inner else ""
             if (
@@ -255,6 +255,7 @@ def choose_run(
     if all(m.place == LINE for m in marks) and all(b == a + 1 for a, b in pairwise(numbers)):
         return marks
     usual = next((mark.style for mark in marks if mark.place == LINE), DOT)
+    window = 40 if len(marks) <= 1000 else 8
     scores: list[float] = []
     back: list[int] = []
     for i, (mark, number) in enumerate(zip(marks, numbers, strict=True)):
@@ -267,7 +268,7 @@ def choose_run(
         elif number in printed:
             worth += 2.0
         best, origin = 0.0, -1
-        for j in range(max(0, i - 40), i):
+        for j in range(max(0, i - window), i):
             step = number - numbers[j]
             link = STEP if step == 1 else SAME if step == 0 else JUMP if 0 < step <= 20 else LEAP
             if step == 0 and mark.place == LINE != marks[j].place or mark.place != LINE and step != 1 and not inline:
@@ -327,11 +328,12 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
         if len(present) < 2:
             return [], None
         return [], ("missing_options", f"找不到选项 {'、'.join(missing)}。请补上，或检查选项字母。")
+    starts = {m.start for m in marks if m.style != PLAIN and weights[m] > 1.5}
     ranked = sorted(
         (
             (score, chosen)
             for combination in product(*(by_letter[letter] for letter in "ABCD"))
-            if (score := _score_set(chosen := sorted(combination), text, end, marks, weights)) is not None
+            if (score := _score_set(chosen := sorted(combination), text, end, starts, weights)) is not None
         ),
         key=lambda pair: -pair[0],
     )
@@ -363,18 +365,20 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[Mark, float]:
     for mark in marks:
         if mark.start in named:
             weights[mark] = -2.0 if mark.style == PLAIN else min(weights[mark], 1.0)
+    starts = [mark.start for mark in marks]
     first, last = (marks[0].start, marks[-1].end + 12) if marks else (0, 0)
     for initials in _INITIALS.finditer(text, first, last):
         letters = initials[0].replace(".", " ").split()
         if initials.start() in named or any(a == b for a, b in pairwise(letters)):
             continue
-        for mark in marks:  # in “B. C. D. Roosevelt” only B may be an option, and need not be
-            if initials.start() <= mark.start < initials.end() and mark.place != LINE:
+        inside = marks[bisect_left(starts, initials.start()) : bisect_left(starts, initials.end())]
+        for mark in inside:  # in “B. C. D. Roosevelt” only B may be an option, and need not be
+            if mark.place != LINE:
                 weights[mark] -= 3.5 if mark.start == initials.start() else 5.0
     return weights
 
 
-def _score_set(chosen: list[Mark], text: str, end: int, marks: list[Mark], weights: dict[Mark, float]) -> float | None:
+def _score_set(chosen: list[Mark], text: str, end: int, firm: set[int], weights: dict[Mark, float]) -> float | None:
     """Return how well four marks go together, or None if an option between them would be empty."""
     if any(after.start <= mark.end for mark, after in pairwise(chosen)) or not text[chosen[-1].end : end].strip():
         return None
@@ -383,5 +387,4 @@ def _score_set(chosen: list[Mark], text: str, end: int, marks: list[Mark], weigh
     score += 2.0 * (len({mark.place for mark in chosen[1:]}) == 1)
     score += 1.0 * (len({mark.style for mark in chosen}) == 1)
     # an option whose text begins with another firm mark was probably cut in the wrong place
-    others = {m.start for m in marks if m.style != PLAIN and weights[m] > 1.5 and m not in chosen}
-    return score - 3.0 * sum(mark.end in others for mark in chosen)
+    return score - 3.0 * sum(mark.end in firm for mark in chosen)

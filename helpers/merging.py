@@ -4,7 +4,6 @@ import json
 import math
 import random
 import re
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +43,10 @@ DATASET_INFO = {
     },
 }
 """How LLaMA-Factory finds its way in the files (every key it may read must be listed)."""
+
+_DIGITS = re.compile(r"\d+")
+_ANSWER_LINE = re.compile(r"^(?:答案|Answer)\s*[:：]", re.MULTILINE)
+_HARMLESS_FAULTS = frozenset({"same_options", "wrong_language", "wrong_number"})
 
 
 def make_dataset(
@@ -115,9 +118,8 @@ def make_dataset(
 def passage_keys(pairs: pd.DataFrame) -> pd.Series:
     """Return what tells passages apart, whatever the prompt around them says.
 
-    Two rows with the same passage get the same key, also where the number of questions, and with
-    it the prompt, differs: the key is the longest line of the input that is not part of the prompt,
-    that is, that most other rows of the subject do not have.
+    Two rows have the same passage if their inputs are equal but for the number of questions, which
+    the prompt names, or if they come from the same row of the sheet.
 
     Parameters
     ----------
@@ -126,31 +128,37 @@ def passage_keys(pairs: pd.DataFrame) -> pd.Series:
 
     Returns
     -------
-    pandas.Series of str
-        One key a row, with the frame's index.
+    pandas.Series of int
+        One key a row, with the frame's index: equal keys, equal passages.
     """
-
-    def shape(line: str) -> str:
-        return re.sub(r"\d+", "#", line)  # “出 3 道题” and “出 4 道题” are the same line of a prompt
-
-    lines = [text.split("\n") for text in pairs["input"]]
-    totals = pairs["subject"].value_counts()
-    shared = Counter(
-        (s, own) for s, ls in zip(pairs["subject"], lines, strict=True) for own in {shape(line) for line in ls}
-    )
-
-    def key(subject: str, own: list[str]) -> str:
-        rare = [line for line in own if shared[subject, shape(line)] <= max(1, totals[subject] / 2)]
-        return subject + (max(rare, key=len) if rare else "\n".join(own))
-
-    keys = [key(subject, own) for subject, own in zip(pairs["subject"], lines, strict=True)]
-    return pd.Series(keys, index=pairs.index, dtype=object)
+    first: dict[tuple[str, int], int] = {}  # row of the sheet → key
+    alike: dict[tuple[str, str], list[tuple[list[str], str, int]]] = {}  # input without digits → those seen
+    same: dict[int, int] = {}  # key → smaller key of the same passage
+    keys = []
+    columns = zip(pairs["subject"], pairs["row"], pairs["input"], pairs["output"], strict=True)
+    for key, (subject, row, text, output) in enumerate(columns):
+        numbers, count = _DIGITS.findall(text), str(len(_ANSWER_LINE.findall(output)))
+        seen = alike.setdefault((subject, _DIGITS.sub("#", text)), [])
+        found = first.setdefault((subject, row), key)
+        for others, other_count, other in seen:
+            if all(a == b or (a, b) == (count, other_count) for a, b in zip(numbers, others, strict=True)):
+                same[max(found, other)] = min(found, other)
+                found = min(found, other)
+                break
+        else:
+            seen.append((numbers, count, found))
+        keys.append(found)
+    for i, key in enumerate(keys):
+        while key in same and same[key] != key:
+            key = same[key]
+        keys[i] = key
+    return pd.Series(keys, index=pairs.index, dtype=int)
 
 
 def _choose_validation(pairs: pd.DataFrame, share: float, rng: random.Random) -> pd.Series:
     """Return which rows are held out: a share of each subject's passages, at least one if any."""
     keys = passage_keys(pairs)
-    chosen: set[str] = set()
+    chosen: set[int] = set()
     for _, own in keys.groupby(pairs["subject"], sort=False):
         passages = list(dict.fromkeys(own))
         wanted = max(1, round(share * len(passages))) if share and len(passages) > 1 else 0
@@ -211,8 +219,9 @@ def shuffle_options(output: str, subject: str, rng: random.Random) -> str:
     ['甲', 'D']
     """
     questions, faults = parse_output(output, subject)
-    if faults:
-        raise KitError(f"打乱选项之前先要能读懂输出：{faults[0].message}。")
+    grave = [fault for fault in faults if fault.code not in _HARMLESS_FAULTS]
+    if grave or questions.empty:
+        raise KitError(f"打乱选项之前先要能读懂输出：{grave[0].message if grave else '没有题目'}。")
     records = questions.to_dict("records")
     for question in records:
         old = list("ABCD")
@@ -241,13 +250,16 @@ def make_open_dataset(rows: pd.DataFrame, extraction: Extraction) -> pd.DataFram
         Columns ``subject row input output``: passage and question in, reference answer out. Empty
         answers are left out.
     """
+    faults = extraction.problems
+    faults = faults[faults["position"].isna() & (faults["column"] == "阅读文本")]
+    without = set(zip(faults["subject"], faults["row"], strict=True))
     passages = {(s, r): text for s, r, text in zip(rows["subject"], rows["row"], rows["阅读文本"], strict=True)}
     pairs = [
         [s, r, f"请阅读下面的文字，回答问题。\n\n{passages[s, r]}\n\n问题：{stem}", reference]
         for s, r, stem, reference in extraction.short_answers[["subject", "row", "stem", "reference"]].itertuples(
             index=False
         )
-        if reference and isinstance(passages[s, r], str)
+        if reference and (s, r) not in without
     ]
     return pd.DataFrame(pairs, columns=["subject", "row", "input", "output"])
 

@@ -96,7 +96,7 @@ def command():
     """Return a function that gives the command line of ``python -m helpers`` and its environment."""
 
     def make(*arguments, root=ROOT, encoding="utf-8"):
-        environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONIOENCODING": encoding}
+        environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONIOENCODING": encoding, "PYTHONHASHSEED": "random"}
         return {"args": [sys.executable, "-m", "helpers", *map(str, arguments)], "env": environment}
 
     return make

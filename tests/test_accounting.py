@@ -275,6 +275,26 @@ def test_each_question_is_in_the_frame_it_belongs_to(options, answers, expected)
     assert outcome(options, answers) == expected
 
 
+@pytest.mark.parametrize(
+    "first",
+    ["1.3.5亿年前的海洋", "1.9.11事件后", "1.30多年前", "一、问题一", "问题一", "Q1 问题一"],
+)
+def test_a_question_before_the_first_number_is_not_lost(first):
+    assert len(outcome(f"{first}{OPTION_LINES}\n2.问题二{OPTION_LINES}", "1.B\n2.C")) == 2
+
+
+def test_a_heading_before_the_first_number_is_no_question():
+    assert outcome(f"阅读上文，完成1-2题。\n{TWO}", "1.B\n2.C") == [(0, "B"), (1, "C")]
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["题号 1 2\n答案 B C", "1 2\nB C", "题号 | 1 | 2\n答案 | B | C", "|题号|1|2|\n|答案|B|C|", "题号|1|2\n答案|B|C"],
+)
+def test_a_table_of_answers_is_read(table):
+    assert outcome(TWO, table) == [(0, "B"), (1, "C")]
+
+
 DIGITS = "9" * 5000
 
 

@@ -59,7 +59,7 @@ def many(count, subject="语文"):
 
 def in_both(dataset, passages):
     """Return the passages that are in train and val, told by the row that they come from."""
-    text = {row: own for row, (own, _) in enumerate(passages)}
+    text = {row: own for row, (own, *_) in enumerate(passages)}
     parts = {split: {text[row] for row in own["row"]} for split, own in dataset.groupby("split")}
     return parts.get("train", set()) & parts.get("val", set())
 
@@ -349,6 +349,20 @@ def test_the_open_questions_of_one_passage_stay_in_one_part():
         dataset = make_dataset(pairs, minimum=30, method="repeat", val_share=0.3, seed=seed)
         parts = dataset.groupby("split")["row"].agg(set)
         assert parts["train"] & parts["val"] == set()
+
+
+def test_open_questions_of_one_passage_in_two_rows_stay_in_one_part():
+    sheets = [
+        ("1．请概括主要内容。", "1.写山。"),
+        ("1．请说明理由。", "1.因为高。"),
+        ("1．请概括主要内容。\n2．请说明理由。", "1.写山。\n2.因为高。"),
+    ]
+    cells = [(text, *sheet) for text in PASSAGES for sheet in sheets]
+    pairs = open_pairs(*cells)
+    assert len(pairs) == 4 * len(PASSAGES)
+    for seed in range(10):
+        dataset = make_dataset(pairs, minimum=0, method="none", val_share=0.3, seed=seed)
+        assert in_both(dataset, cells) == set()
 
 
 # Letters

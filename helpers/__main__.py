@@ -111,6 +111,7 @@ def execute(path: Path) -> tuple[str, str | None]:
         kernel_name="python3",
         record_timing=False,
         store_widget_state=False,
+        extra_arguments=["--IPKernelApp.log_level=40"],  # not the kernel's remarks on its transport
         coalesce_streams=True,  # else one print may be stored in two pieces
         resources={"metadata": {"path": str(path.parent)}},
     )

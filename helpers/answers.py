@@ -9,8 +9,8 @@ from helpers.marks import LETTERS, LINE, Mark, Matcher, choose_run
 _LEADING_LETTERS = re.compile(r"(?:【?(?:正确)?答案】?|[Aa]nswer|选)? ?[:：]? ?[(（【]? ?" + LETTERS + r" ?[)）】]?")
 _AS_SUBJECT = re.compile(r" ?(?:[两三]?[个]?选?项|[、，][^。\n]{0,20}项)")
 _TABLE = re.compile(
-    r"(?m)^(?:题号)?[ :：|]*(?P<numbers>\d{1,4}(?:[ |]+\d{1,4})+)[ |]*\n"
-    r"(?:答案)?[ :：|]*(?P<letters>[A-G](?:[ |]*[A-G])+)[ |]*$"
+    r"(?m)^[ |]*(?:题号)?[ :：|]*(?P<numbers>\d{1,4}(?:[ |]+\d{1,4})+)[ |]*\n"
+    r"[ |]*(?:答案)?[ :：|]*(?P<letters>[A-G](?:[ |]*[A-G])+)[ |]*$"
 )
 _ANSWER_HEADING = re.compile(r"【?(?:参考)?答案】?[:：]?\s*")
 _HEADING_AFTER = re.compile(r"\s*【?(?:答案)?(?:解析|详解|分析)】?[:：]?$")
@@ -36,7 +36,7 @@ def spread(text: str, matcher: Matcher) -> str:
             return match[0]
         return "\n" + "\n".join(f"{n}.{letter}" for n, letter in zip(numbers, letters, strict=True)) + "\n"
 
-    text = _TABLE.sub(lambda m: one_a_line(m, [int(n) for n in m["numbers"].split() if n.isdigit()]), text)
+    text = _TABLE.sub(lambda m: one_a_line(m, [int(n) for n in re.findall(r"\d+", m["numbers"])]), text)
     pieces, done = [], 0
     for match in matcher.find("answer_range", text):
         first, last = int(match["first"]), int(match["last"])

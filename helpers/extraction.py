@@ -175,7 +175,8 @@ def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, 
     where = f"{sheet_name(subject)} 第 {row + FIRST_LINE} 行"
 
     def problem(position: int | None, number: int | None, column: str, code: str, advice: str) -> None:
-        which = "" if position is None else f"第 {position + 1} 题（题号 {number}）" if number is not None else ""
+        which = "" if position is None else f"第 {position + 1} 题"
+        which += "" if number is None else f"（题号 {number}）"
         message = f"{where}“{column}”列{which}：{advice}"
         parsed.problems.append([subject, row, position, number, column, code, message])
 
@@ -202,10 +203,14 @@ def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, 
         problem(None, None, "选项", "no_question", "找不到题号（如 1.）。请在每道题前面补上题号。")
         return parsed
 
-    preamble = _one_line(options[: run[0].start], subject)
-    if preamble:
-        notice("preamble", f"第一个题号前面的文字没有用到：{preamble[:30]}")
     places = [mark.start for mark in option_marks]
+    preamble = _one_line(options[: run[0].start], subject)
+    before = option_marks[: bisect_left(places, run[0].start)]
+    unnumbered = any(choose_options(options, run[0].start, before))
+    if unnumbered:
+        problem(0, None, "选项", "no_number", "第一题前面没有题号。请补上题号，如 1.。")
+    elif preamble:
+        notice("preamble", f"第一个题号前面的文字没有用到：{preamble[:30]}")
     found = []
     for mark, following in zip(run, [*run[1:], None], strict=True):
         end = following.start if following else len(options)
@@ -216,7 +221,9 @@ def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, 
     replies, how = answering.match(answers, answer_marks, numbers, [kind for _, kind, _ in found])
     if how:
         notice(*how)
-    for position, ((_, kind, part), number, reply) in enumerate(zip(found, numbers, replies, strict=True)):
+    for position, ((_, kind, part), number, reply) in enumerate(
+        zip(found, numbers, replies, strict=True), int(unnumbered)
+    ):
         key = [subject, row, position, number]
         letters, conflict = ([], False) if reply is None else answering.read_letters(reply, part, matcher)
         if kind == "short" and (subject == "英语" or (letters and reply is not None and len(reply.text) < 4)):

@@ -283,6 +283,41 @@ def test_a_question_before_the_first_number_is_not_lost(first):
     assert len(outcome(f"{first}{OPTION_LINES}\n2.问题二{OPTION_LINES}", "1.B\n2.C")) == 2
 
 
+TRAPS = [
+    "问题",
+    "3.5亿年前",
+    "2019.",
+    "9:20 a.m.",
+    "50%",
+    "DNA",
+    "1、乙",
+    "3.甲",
+    "（1）",
+    "A和B",
+    "B. 乙",
+    "the cat",
+    "During",
+]
+trap = st.sampled_from(TRAPS)
+
+
+@given(
+    st.lists(st.tuples(*[trap] * 5), min_size=1, max_size=4),
+    st.sampled_from(["{}.", "{}．", "{}、", "（{}）", "{}. "]),
+    st.sampled_from(["语文", "英语"]),
+    st.sampled_from([1, 4, 21]),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_question_is_never_lost_without_a_problem(questions, mark, subject, first):
+    asked, replies = [], []
+    for number, (stem, *texts) in enumerate(questions, first):
+        lines = [f"{letter}.{text}" for letter, text in zip("ABCD", texts, strict=True)]
+        asked.append("\n".join([mark.format(number) + stem, *lines]))
+        replies.append(mark.format(number) + "B")
+    found = extract(clean(one("\n".join(asked), "\n".join(replies), subject=subject)))
+    assert len(found.problems) or len(found.questions) == len(questions)
+
+
 def test_a_heading_before_the_first_number_is_no_question():
     assert outcome(f"阅读上文，完成1-2题。\n{TWO}", "1.B\n2.C") == [(0, "B"), (1, "C")]
 

@@ -1,7 +1,9 @@
 """The notebooks' headless twin: ``python -m helpers run | build | check``."""
 
 import argparse
+import base64
 import importlib.metadata
+import json
 import shutil
 import sys
 import tempfile
@@ -85,6 +87,7 @@ def run_notebooks(*, refresh: bool = False) -> int:
                 bar.write(error)
             elif refresh:
                 path.write_text(text, encoding="utf-8", newline="\n")
+                save_pictures(text)
     if failed:
         print(f"✗ 没有运行成功：{'、'.join(failed)}", file=sys.stderr)
         return 1
@@ -125,6 +128,15 @@ def execute(path: Path) -> tuple[str, str | None]:
             # a widget's model id changes with every run and means nothing without its kernel
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     return nbformat.writes(notebook) + "\n", None
+
+
+def save_pictures(text: str) -> None:
+    """Write the figures of the cells tagged ``docs:NAME`` to docs/NAME.png, where README shows them."""
+    for cell in json.loads(text)["cells"]:
+        for tag in cell["metadata"].get("tags", []):
+            if tag.startswith("docs:"):
+                pictures = [o["data"]["image/png"] for o in cell["outputs"] if "image/png" in o.get("data", {})]
+                (ROOT / "docs" / f"{tag[5:]}.png").write_bytes(base64.b64decode("".join(pictures[-1])))
 
 
 def check_machine() -> int:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import openpyxl
 import pytest
+from lab import CHROMIUM, FLAGS, serve
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = ("阅读文本", "选项", "答案")
@@ -113,3 +115,33 @@ def run_helpers(command, tmp_path_factory):
         return Outcome(done.returncode, done.stdout.decode(encoding), done.stderr.decode(encoding))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Return Debian's Chromium under Playwright, or skip with the reason."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra: pip install -e .[browser]")
+    if not CHROMIUM:
+        pytest.skip("needs Chromium")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    """Return a page of the size of a projector."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, locale="zh-CN")
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def lab(root, tmp_path_factory):
+    """Return the address of a JupyterLab that serves a copy of the notebooks and the sample."""
+    folder, settings = tmp_path_factory.mktemp("kit"), tmp_path_factory.mktemp("jupyter")
+    for name in ("notebooks", "data/sample"):
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns(".*", "~$*"))
+    with serve(folder, settings) as address:
+        yield address

@@ -458,19 +458,16 @@ def test_an_output_folder_that_cannot_be_is_told(build, tmp_path):
 
 
 @posix
-def test_a_killed_build_leaves_every_file_old_or_new(build, command, write_workbook, tmp_path):
-    write_workbook(tmp_path, "英语", [say(number) for number in range(20)])
-    first = build(tmp_path).folder
-    old, new = contents(first), contents(build(tmp_path, "--fields", "a,b").folder)
+def test_a_killed_build_leaves_every_file_old_or_new(built, build, command, tmp_path):
+    old, new = contents(built.folder), contents(build("--fields", "a,b").folder)
     rng = random.Random(0)
     killed = 0
     for attempt in range(10):
-        out = shutil.copytree(first, tmp_path / str(attempt))
-        line = command("build", tmp_path, "--fields", "a,b", "--out", out)
-        process = subprocess.Popen(**line, stdout=subprocess.DEVNULL)
+        out = shutil.copytree(built.folder, tmp_path / str(attempt))
+        process = subprocess.Popen(**command("build", "--fields", "a,b", "--out", out), stdout=subprocess.DEVNULL)
         while process.poll() is None and {path.name for path in out.iterdir()} == FILES:
             time.sleep(0.001)  # until the first temporary file appears
-        time.sleep(rng.uniform(0, 0.02))
+        time.sleep(rng.uniform(0, 0.03))
         process.kill()
         killed += process.wait() == -signal.SIGKILL
         left = contents(out)

@@ -23,6 +23,7 @@ class Reply(NamedTuple):
 
     text: str
     letter: str | None
+    start: int  # where its mark stands in 答案
 
 
 def spread(text: str, matcher: Matcher) -> str:
@@ -64,7 +65,8 @@ def match(
     list of Reply or None
         One for each question; None where there is no answer.
     tuple of str or None
-        Code and text of a notice, if something was repaired.
+        Code and text of a notice, if something was repaired; or ``surplus_answers`` and the numbers
+        that no question has.
     """
     answered = [bool(_LEADING_LETTERS.match(text, mark.end)) for mark in marks]
     likely = [letter or text[mark.end : mark.end + 1] == "①" for letter, mark in zip(answered, marks, strict=True)]
@@ -75,14 +77,13 @@ def match(
         letters = re.findall("[A-G]", text) if _BARE_LETTERS.fullmatch(text.strip()) else []
         if letters and len(letters) == len(choices):
             for i, letter in zip(choices, letters, strict=True):
-                replies[i] = Reply(letter, None)
+                replies[i] = Reply(letter, None, -1)
             return replies, ("matched_by_order", "答案没有题号，已按先后顺序与题目对应。")
         return replies, None
 
     ends = [mark.start for mark in run[1:]] + [len(text)]
-    given = [
-        Reply(_HEADING_AFTER.sub("", text[m.end : end].strip()), m.letter) for m, end in zip(run, ends, strict=True)
-    ]
+    texts = [_HEADING_AFTER.sub("", text[mark.end : end].strip()) for mark, end in zip(run, ends, strict=True)]
+    given = [Reply(own, mark.letter, mark.start) for own, mark in zip(texts, run, strict=True)]
     by_number: defaultdict[int, list[Reply]] = defaultdict(list)
     for mark, reply in zip(run, given, strict=True):
         by_number[int(mark.label)].append(reply)
@@ -98,13 +99,11 @@ def match(
         for i, (number, kind) in enumerate(zip(numbers, kinds, strict=True)):
             mine = by_number.get(number, [])
             if mine:  # an answer list and explanations after it both name the number
-                replies[i] = Reply("\n".join(r.text for r in (mine[:1] if kind == "short" else mine)), mine[0].letter)
+                texts = [reply.text for reply in (mine[:1] if kind == "short" else mine)]
+                replies[i] = mine[0]._replace(text="\n".join(texts))
         surplus = sorted(by_number.keys() - set(numbers))
-        if surplus:
-            return replies, (
-                "surplus_answers",
-                f"答案里多出题号 {'、'.join(map(str, surplus))}，没有对应的题目，已略过。",
-            )
+        if surplus:  # a question that was missed, perhaps
+            return replies, ("surplus_answers", "、".join(map(str, surplus)))
         return replies, None
     counted = [int(mark.label) for mark in run]
     if len(set(counted)) == len(counted):  # a table of letters may stand before the references

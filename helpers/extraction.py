@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from helpers import answers as answering
+from helpers.answers import Reply
 from helpers.marks import (
     FULL,
     GLUED,
@@ -42,6 +43,29 @@ _FORMULA = re.compile(r"=|#(?:N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!)$")
 _WIDE = re.compile(rf"[{HAN}\u2014\u2026\u2018-\u201d\u2460-\u24ff\u3000-\u303f\uff01-\uff65]")
 
 
+PROBLEMS = {
+    "empty_cell": "这一格是空的。请补上内容。",
+    "not_text": "这一格是数字或日期（{cell}），不是文字。请把单元格格式改成“文本”后重新输入。",
+    "formula": "这一格是公式，不是文字。请在 Excel 里“粘贴为数值”。",
+    "no_question": "找不到题号（如 1.）。请在每道题前面补上题号。",
+    "no_number": "第一题前面没有题号。请补上题号，如 1.。",
+    "no_choice_question": "只有简答题，没有选择题，不能做成训练样本。简答题已单独保存。",
+    "empty_stem": "题号后面没有题干。请补上题干。",
+    "missing_options": "找不到选项 {letters}。请补上，或检查选项字母。",
+    "extra_option": "选项多于四个（有 E）。单选题只能有 A–D，请核对这一题。",
+    "ambiguous_options": "选项标记有不止一种读法（可能有字母重复，或漏了题号）。请核对 A–D 各出现一次。",
+    "format_mark": "题干或选项的开头又是一个题号或“答案”。请核对这一题，把多出来的部分删掉。",
+    "no_answer": "没有第 {number} 题的答案。请在“答案”列补上。",
+    "no_reference": "简答题没有参考答案。请在“答案”列补上第 {number} 题。",
+    "no_answer_letter": "看不出选哪一项：{text}。请写成 {number}.A 这样。",
+    "multiple_answers": "有 {count} 个答案（{letters}）。单选题请只留一个。",
+    "conflicting_answers": "同一道题写了不同的答案。请只保留正确的一个。",
+    "surplus_answers": "有第 {numbers} 题的答案，“选项”列里却找不到这道题。请核对题号。",
+    "answer_not_an_option": "答案是 {letters}，但选项只有 A–D。请核对。",
+}
+"""Every problem code, with what the message says: what is wrong and what to do."""
+
+
 class Extraction(NamedTuple):
     """What `extract` returns: four frames.
 
@@ -55,6 +79,14 @@ class Extraction(NamedTuple):
     notices: pd.DataFrame
 
 
+class Span(NamedTuple):
+    """A mark that was chosen, or only found, in a text."""
+
+    start: int
+    end: int
+    role: str  # "number", "option", "answer"; "unused" if it was found but not chosen
+
+
 class Parsed(NamedTuple):
     """One row, parsed: lists of field values, in the order of the column constants."""
 
@@ -62,6 +94,8 @@ class Parsed(NamedTuple):
     short_answers: list[list[Any]]
     problems: list[list[Any]]
     notices: list[list[Any]]
+    texts: dict[str, tuple[str, list[Span]]]
+    """选项 and 答案 as they were searched, with the marks in them."""
 
 
 def extract(rows: pd.DataFrame, patterns: Patterns = FULL, *, timeout: float | None = None) -> Extraction:
@@ -169,131 +203,131 @@ def parse_row(subject: str, row: int, passage: Any, options: Any, answers: Any, 
     Returns
     -------
     Parsed
-        Lists of field values, in the order of the frames' columns.
+        Lists of field values, in the order of the frames' columns, and the marks in the texts.
     """
-    parsed = Parsed([], [], [], [])
-    where = f"{sheet_name(subject)} 第 {row + FIRST_LINE} 行"
+    return _RowParser(subject, row, matcher).parse(passage, options, answers)
 
-    def problem(position: int | None, number: int | None, column: str, code: str, advice: str) -> None:
+
+class _RowParser:
+    """The parsing of one row, step by step."""
+
+    def __init__(self, subject: str, row: int, matcher: Matcher):
+        self.subject, self.row, self.matcher = subject, row, matcher
+        self.parsed = Parsed([], [], [], [], {})
+        self.where = f"{sheet_name(subject)} 第 {row + FIRST_LINE} 行"
+
+    def parse(self, passage: Any, options: Any, answers: Any) -> Parsed:
+        if code := _cell_fault(passage):
+            self.problem(code, "阅读文本", cell=passage)
+        if code := _cell_fault(options):
+            self.problem(code, "选项", cell=options)
+            return self.parsed
+        options = _SCORE.sub("", options)
+        fault = _cell_fault(answers)
+        text = "" if fault else answering.spread(answers, self.matcher)
+        marks = self.matcher.marks("answer", text)
+        printed = {int(mark.label) for mark in marks if mark.place == LINE}
+        run, parts = self.split(options, printed)
+        if not run:
+            return self.parsed
+        numbers = [int(mark.label) for mark in run]
+        replies, repaired = answering.match(text, marks, numbers, [kind for kind, _ in parts])
+        unnumbered = any(line[5] == "no_number" for line in self.parsed.problems)
+        if repaired and repaired[0] == "surplus_answers":
+            if not unnumbered:
+                self.problem("surplus_answers", "答案", numbers=repaired[1])
+        elif repaired:
+            self.notice(*repaired)
+        chosen = {reply.start for reply in replies if reply}
+        self.parsed.texts["答案"] = (text, [_span(m, "answer", m.start in chosen) for m in marks])
+        for position, (number, part, reply) in enumerate(zip(numbers, parts, replies, strict=True), int(unnumbered)):
+            if fault and part[0] in ("choice", "short"):
+                self.problem(fault, "答案", position, number, cell=answers)
+            else:
+                self.judge(position, number, *part, reply)
+        if self.parsed.short_answers and not self.parsed.questions and not self.parsed.problems:
+            self.problem("no_choice_question", "选项")
+        return self.parsed
+
+    def split(self, options: str, printed: set[int]) -> tuple[list[Mark], list[tuple[str, dict[str, str]]]]:
+        """Find the questions of 选项; return their number marks and, for each, its kind and fields."""
+        option_marks = self.matcher.marks("option", options)
+        question_marks = self.matcher.marks("question", options)
+        first_options = [m.start for m in option_marks if m.label == "A" and (m.style != PLAIN or m.place != GLUED)]
+        options_follow = have_between(question_marks, first_options)
+        run = choose_run(question_marks, options_follow, printed, choices_only=self.subject == "英语")
+        chosen = {mark.start for mark in run}
+        spans = [_span(mark, "number", mark.start in chosen) for mark in question_marks]
+        places = [mark.start for mark in option_marks]
+        starts = [*(mark.start for mark in run), len(options)]
+        before = option_marks[: bisect_left(places, starts[0])]
+        if not run:
+            self.problem("no_question", "选项")
+        elif any(choose_options(options, starts[0], before)):
+            self.problem("no_number", "选项", 0)
+        elif preamble := _one_line(options[: starts[0]], self.subject):
+            self.notice("preamble", f"第一个题号前面的文字没有用到：{preamble[:30]}")
+        parts, used = [], set()
+        for mark, end in zip(run, starts[1:], strict=True):
+            inside = option_marks[bisect_left(places, mark.end) : bisect_left(places, end)]
+            letters, fault = choose_options(options, end, inside)
+            used.update(letter.start for letter in letters)
+            parts.append(fault or _fields(options, mark.end, end, letters, self.subject))
+        spans += [_span(mark, "option", mark.start in used) for mark in option_marks]
+        self.parsed.texts["选项"] = (options, sorted(spans))
+        return run, parts
+
+    def judge(self, position: int, number: int, kind: str, fields: dict[str, str], reply: Reply | None) -> None:
+        """Put one question where it belongs: questions, short answers or problems."""
+        letters, conflict = ([], False) if reply is None else answering.read_letters(reply, fields, self.matcher)
+        if kind == "short" and (self.subject == "英语" or (letters and len(reply.text) < 4)):
+            kind, fields = "missing_options", {"letters": "A、B、C、D"}
+        text = reply.text if reply else ""
+        if kind not in ("choice", "short"):
+            self.problem(kind, "选项", position, number, **fields)
+        elif any(FORMAT_MARK.match(field) for field in fields.values()):
+            self.problem("format_mark", "选项", position, number)
+        elif kind == "short" and reply:
+            reference = _one_line(text, self.subject)
+            self.parsed.short_answers.append([self.subject, self.row, position, number, fields["stem"], reference])
+        elif kind == "choice" and len(letters) == 1 and letters[0] in "ABCD" and not conflict:
+            values = [fields[name] for name in ("stem", *"ABCD")]
+            self.parsed.questions.append([self.subject, self.row, position, number, *values, letters[0]])
+        else:
+            code = (
+                "no_reference" if kind == "short"
+                else "no_answer" if reply is None
+                else "conflicting_answers" if conflict
+                else "no_answer_letter" if not letters
+                else "multiple_answers" if len(letters) > 1
+                else "answer_not_an_option"
+            )  # fmt: skip
+            named = {"text": text[:20], "letters": "".join(letters), "count": len(letters)}
+            self.problem(code, "答案", position, number, **named)
+
+    def problem(self, code: str, column: str, position: int | None = None, number: int | None = None, **named) -> None:
+        """Note a problem; its message names the file, the line, the column and the question."""
         which = "" if position is None else f"第 {position + 1} 题"
         which += "" if number is None else f"（题号 {number}）"
-        message = f"{where}“{column}”列{which}：{advice}"
-        parsed.problems.append([subject, row, position, number, column, code, message])
+        message = f"{self.where}“{column}”列{which}：{PROBLEMS[code].format(number=number, **named)}"
+        self.parsed.problems.append([self.subject, self.row, position, number, column, code, message])
 
-    def notice(code: str, text: str) -> None:
-        parsed.notices.append([subject, row, code, f"{where}：{text}"])
-
-    if fault := _cell_fault(passage):
-        problem(None, None, "阅读文本", *fault)
-    if fault := _cell_fault(options):
-        problem(None, None, "选项", *fault)
-        return parsed
-    options = _SCORE.sub("", options)
-    answers_fault = _cell_fault(answers)
-    answers = "" if answers_fault else answering.spread(answers, matcher)
-
-    answer_marks = matcher.marks("answer", answers)
-    option_marks = matcher.marks("option", options)
-    question_marks = matcher.marks("question", options)
-    printed = {int(mark.label) for mark in answer_marks if mark.place == LINE}
-    first_options = [m.start for m in option_marks if m.label == "A" and (m.style != PLAIN or m.place != GLUED)]
-    options_follow = have_between(question_marks, first_options)
-    run = choose_run(question_marks, options_follow, printed, choices_only=subject == "英语")
-    if not run:
-        problem(None, None, "选项", "no_question", "找不到题号（如 1.）。请在每道题前面补上题号。")
-        return parsed
-
-    places = [mark.start for mark in option_marks]
-    preamble = _one_line(options[: run[0].start], subject)
-    before = option_marks[: bisect_left(places, run[0].start)]
-    unnumbered = any(choose_options(options, run[0].start, before))
-    if unnumbered:
-        problem(0, None, "选项", "no_number", "第一题前面没有题号。请补上题号，如 1.。")
-    elif preamble:
-        notice("preamble", f"第一个题号前面的文字没有用到：{preamble[:30]}")
-    found = []
-    for mark, following in zip(run, [*run[1:], None], strict=True):
-        end = following.start if following else len(options)
-        inside = option_marks[bisect_left(places, mark.end) : bisect_left(places, end)]
-        found.append((mark, *_split_question(options, mark.end, end, inside, subject)))
-
-    numbers = [int(mark.label) for mark in run]
-    replies, how = answering.match(answers, answer_marks, numbers, [kind for _, kind, _ in found])
-    if how:
-        notice(*how)
-    for position, ((_, kind, part), number, reply) in enumerate(
-        zip(found, numbers, replies, strict=True), int(unnumbered)
-    ):
-        key = [subject, row, position, number]
-        letters, conflict = ([], False) if reply is None else answering.read_letters(reply, part, matcher)
-        if kind == "short" and (subject == "英语" or (letters and reply is not None and len(reply.text) < 4)):
-            kind, part = "missing_options", "没有找到 A–D 四个选项。请补上选项。"
-        if kind not in ("choice", "short"):
-            problem(position, number, "选项", kind, part)
-        elif any(FORMAT_MARK.match(field) for field in part.values()):
-            advice = "题干或选项的开头又是一个题号或“答案”。请核对这一题，把多出来的部分删掉。"
-            problem(position, number, "选项", "format_mark", advice)
-        elif answers_fault:
-            problem(position, number, "答案", *answers_fault)
-        elif reply is None:
-            code = "no_reference" if kind == "short" else "no_answer"
-            problem(position, number, "答案", code, f"没有第 {number} 题的答案。请在“答案”列补上。")
-        elif kind == "short":
-            parsed.short_answers.append([*key, part["stem"], _one_line(reply.text, subject)])
-        elif conflict:
-            problem(
-                position,
-                number,
-                "答案",
-                "conflicting_answers",
-                "同一道题写了不同的答案。请只保留正确的一个。",
-            )
-        elif not letters:
-            problem(
-                position,
-                number,
-                "答案",
-                "no_answer_letter",
-                f"看不出选哪一项：{reply.text[:20]}。请写成 {number}.A 这样。",
-            )
-        elif len(letters) > 1:
-            problem(
-                position,
-                number,
-                "答案",
-                "multiple_answers",
-                f"有 {len(letters)} 个答案（{''.join(letters)}）。单选题请只留一个。",
-            )
-        elif letters[0] not in "ABCD":
-            problem(
-                position,
-                number,
-                "答案",
-                "answer_not_an_option",
-                f"答案是 {letters[0]}，但选项只有 A–D。请核对。",
-            )
-        else:
-            parsed.questions.append([*key, part["stem"], *(part[x] for x in "ABCD"), letters[0]])
-    if parsed.short_answers and not parsed.questions and not parsed.problems:
-        problem(
-            None,
-            None,
-            "选项",
-            "no_choice_question",
-            "只有简答题，没有选择题，不能做成训练样本。简答题已单独保存。",
-        )
-    return parsed
+    def notice(self, code: str, text: str) -> None:
+        """Note something that was repaired without a doubt."""
+        self.parsed.notices.append([self.subject, self.row, code, f"{self.where}：{text}"])
 
 
-def _cell_fault(cell: Any) -> tuple[str, str] | None:
-    """Return code and advice for a cell that holds no text, or None."""
+def _span(mark: Mark, role: str, chosen: bool) -> Span:
+    return Span(mark.start, mark.end, role if chosen else "unused")
+
+
+def _cell_fault(cell: Any) -> str | None:
+    """Return the problem code of a cell that holds no text, or None."""
     if isinstance(cell, str) and _FORMULA.match(cell) or type(cell).__module__.startswith("openpyxl"):
-        return "formula", "这一格是公式，不是文字。请在 Excel 里“粘贴为数值”。"
+        return "formula"
     if isinstance(cell, str) and cell.strip():
         return None
-    if isinstance(cell, str) or cell is None or pd.isna(cell):
-        return "empty_cell", "这一格是空的。请补上内容。"
-    return "not_text", f"这一格是数字或日期（{cell}），不是文字。请把单元格格式改成“文本”后重新输入。"
+    return "empty_cell" if isinstance(cell, str) or cell is None or pd.isna(cell) else "not_text"
 
 
 def _one_line(text: str, subject: str) -> str:
@@ -319,25 +353,22 @@ def _glue(before: str, after: str, subject: str) -> str:
     return " "
 
 
-def _split_question(text: str, start: int, end: int, marks: list[Mark], subject: str) -> tuple[str, Any]:
-    """Split a question into its stem and options.
+def _fields(text: str, start: int, end: int, marks: list[Mark], subject: str) -> tuple[str, dict[str, str]]:
+    """Cut a question at its option marks.
 
     Returns
     -------
-    tuple of str and object
+    tuple of str and dict
         ``"choice"`` and the fields ``stem``, ``A`` … ``D``; or ``"short"`` and the field ``stem``;
-        or a problem code and its advice.
+        or a problem code and what its message names.
     """
-    chosen, fault = choose_options(text, end, marks)
-    if fault:
-        return fault
-    ends = [mark.start for mark in chosen[1:]] + [end]
-    part = {"stem": _one_line(text[start : chosen[0].start if chosen else end], subject)}
-    for mark, stop in zip(chosen, ends, strict=False):
-        part[mark.label] = _one_line(text[mark.end : stop], subject)
-    empty = [name for name, field in part.items() if not field]
+    ends = [mark.start for mark in marks[1:]] + [end]
+    fields = {"stem": _one_line(text[start : marks[0].start if marks else end], subject)}
+    for mark, stop in zip(marks, ends, strict=False):
+        fields[mark.label] = _one_line(text[mark.end : stop], subject)
+    empty = sorted(name for name, field in fields.items() if not field)
     if "stem" in empty:
-        return "empty_stem", "题号后面没有题干。请补上题干。"
+        return "empty_stem", {}
     if empty:
-        return "missing_options", f"选项 {'、'.join(sorted(empty))} 是空的。请补上。"
-    return ("choice" if chosen else "short"), part
+        return "missing_options", {"letters": "、".join(empty)}
+    return ("choice" if marks else "short"), fields

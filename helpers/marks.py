@@ -299,21 +299,14 @@ def have_between(marks: list[Mark], places: list[int]) -> list[bool]:
     return [bisect_right(places, m.end) < bisect_left(places, e) for m, e in zip(marks, ends, strict=True)]
 
 
-_FIVE = ("extra_option", "选项多于四个（有 E）。单选题只能有 A–D，请核对这一题。")
-_AMBIGUOUS = (
-    "ambiguous_options",
-    "选项标记有不止一种读法（可能有字母重复，或漏了题号）。请核对 A–D 各出现一次。",
-)
-
-
-def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], tuple[str, str] | None]:
+def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], tuple[str, dict[str, str]] | None]:
     """Choose the complete set of option marks of one question, in the order of the text.
 
     Returns
     -------
     tuple
         Four marks and None; or no marks and None, if this is no choice question; or no marks and
-        the fault.
+        the fault: a problem code and what its message names.
     """
     firm = [m for m in marks if m.place == LINE and m.style != PLAIN]
     if sorted(m.label for m in firm) == ["A", "B", "C", "D"]:
@@ -327,7 +320,7 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
         present = {m.label for m in marks if weights[m] >= 4 and m.label in "ABCD"}
         if len(present) < 2:
             return [], None
-        return [], ("missing_options", f"找不到选项 {'、'.join(missing)}。请补上，或检查选项字母。")
+        return [], ("missing_options", {"letters": "、".join(missing)})
     starts = {m.start for m in marks if m.style != PLAIN and weights[m] > 1.5}
     ranked = sorted(
         (
@@ -340,12 +333,12 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
     if not ranked or ranked[0][0] < 8:
         return [], None
     if len(ranked) > 1 and ranked[0][0] - ranked[1][0] < 1:
-        return [], _AMBIGUOUS
+        return [], ("ambiguous_options", {})
     chosen = ranked[0][1]
     least = min(weights[m] for m in chosen)
     fifth = [m for m in by_letter["E"] if weights[m] >= least and m.start > chosen[0].start]
     if fifth and text[fifth[0].end : end].strip():
-        return [], _FIVE
+        return [], ("extra_option", {})
     return chosen, None
 
 

@@ -4,6 +4,7 @@ import json
 import math
 import random
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ DATASET_INFO = {
 }
 """How LLaMA-Factory finds its way in the files (every key it may read must be listed)."""
 
+_OPEN_QUESTION = "\n\n问题："
 _DIGITS = re.compile(r"\d+")
 _ANSWER_LINE = re.compile(r"^(?:答案|Answer)\s*[:：]", re.MULTILINE)
 _HARMLESS_FAULTS = frozenset({"same_options", "wrong_language", "wrong_number"})
@@ -137,6 +139,7 @@ def passage_keys(pairs: pd.DataFrame) -> pd.Series:
     keys = []
     columns = zip(pairs["subject"], pairs["row"], pairs["input"], pairs["output"], strict=True)
     for key, (subject, row, text, output) in enumerate(columns):
+        text = text.split(_OPEN_QUESTION, 1)[0]
         numbers, count = _DIGITS.findall(text), str(len(_ANSWER_LINE.findall(output)))
         seen = alike.setdefault((subject, _DIGITS.sub("#", text)), [])
         found = first.setdefault((subject, row), key)
@@ -255,13 +258,37 @@ def make_open_dataset(rows: pd.DataFrame, extraction: Extraction) -> pd.DataFram
     without = set(zip(faults["subject"], faults["row"], strict=True))
     passages = {(s, r): text for s, r, text in zip(rows["subject"], rows["row"], rows["阅读文本"], strict=True)}
     pairs = [
-        [s, r, f"请阅读下面的文字，回答问题。\n\n{passages[s, r]}\n\n问题：{stem}", reference]
+        [s, r, f"请阅读下面的文字，回答问题。\n\n{passages[s, r]}{_OPEN_QUESTION}{stem}", reference]
         for s, r, stem, reference in extraction.short_answers[["subject", "row", "stem", "reference"]].itertuples(
             index=False
         )
         if reference and (s, r) not in without
     ]
     return pd.DataFrame(pairs, columns=["subject", "row", "input", "output"])
+
+
+def choose_rows(pairs: pd.DataFrame, counts: Mapping[str, int], seed: int = 0) -> pd.DataFrame:
+    """Choose some pairs of each subject at random.
+
+    Parameters
+    ----------
+    pairs : pandas.DataFrame
+        Columns ``subject row input output``.
+    counts : mapping of str to int
+        Subject to how many rows are wanted; all there are, if there are fewer.
+    seed : int
+        Seed of the choice: the same seed, the same rows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The chosen pairs, in their old order.
+    """
+    chosen: list[int] = []
+    for subject, own in pairs.groupby("subject", sort=False):
+        wanted = min(len(own), max(0, counts.get(subject, 0)))
+        chosen += random.Random(f"{seed} {subject}").sample(own.index.tolist(), wanted)
+    return pairs.loc[sorted(chosen)].reset_index(drop=True)
 
 
 def check_leak(dataset: pd.DataFrame) -> int:

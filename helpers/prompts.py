@@ -1,13 +1,16 @@
 """Turn questions into training pairs: the prompt, the output format, and its checker (notebook 03)."""
 
+import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
 from helpers import KitError
 from helpers.extraction import FORMAT_MARK, Extraction
+from helpers.workbook import write_whole
 
 PAIR_COLUMNS = ["subject", "row", "input", "output"]
 OUTPUT_COLUMNS = ["position", "number", "stem", "A", "B", "C", "D", "answer"]
@@ -45,6 +48,17 @@ TEMPLATES = {s: "\n\n".join((OPENING[s], REQUIREMENTS[s], CLOSING[s])) for s in 
 COURSE_TEMPLATES = {s: template.replace("{count}", "4") for s, template in TEMPLATES.items()}
 """As in the course, the number of questions is always four, whatever the row holds."""
 
+STEPS = ("读入", "解析成功", "题数一致", "长度合适", "不重复")
+"""The steps of `funnel`."""
+
+_NUMBER_WORDS = dict(zip("一二两三四五六七八九十", (1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10), strict=True)) | {
+    word: n for n, word in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], 1)
+}
+_ASKED = re.compile(
+    r"(\d+|[一二两三四五六七八九十])\s*道|\b(\d+|one|two|three|four|five|six|seven|eight|nine|ten)\s+(?:[\w-]+\s+){0,2}questions?\b",
+    re.IGNORECASE,
+)
+_PROMPT_NAME = re.compile(r"[\w\u4e00-\u9fff](?:[\w\u4e00-\u9fff -]{0,38}[\w\u4e00-\u9fff])?")
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _ANSWER_WORD = {"语文": "答案:", "英语": "Answer: "}
 _NUMBER_MARK = re.compile(r"(\d{1,9})\s?[.．、]\s*(?=\S)")
@@ -173,6 +187,155 @@ def make_pairs(
             prompt = render(templates[subject], text, len(questions))
             pairs.append([subject, row, prompt, format_output(questions, subject)])
     return pd.DataFrame(pairs, columns=PAIR_COLUMNS)
+
+
+def asked_count(template: str) -> int | None:
+    """Return how many questions a template asks for in so many words.
+
+    Parameters
+    ----------
+    template : str
+        A prompt.
+
+    Returns
+    -------
+    int or None
+        The number; None if the template uses ``{count}`` or names no number.
+
+    Examples
+    --------
+    >>> asked_count("请命制四道单项选择题"), asked_count("write 3 multiple-choice questions"), asked_count("出 {count} 道题")
+    (4, 3, None)
+    """
+    found = _ASKED.search(template)
+    if not found or "{count}" in template:
+        return None
+    word = (found[1] or found[2]).lower()
+    return int(word) if word.isdecimal() else _NUMBER_WORDS[word]
+
+
+def funnel(
+    rows: pd.DataFrame,
+    extraction: Extraction,
+    templates: Mapping[str, str] | None = None,
+    *,
+    limit: int = LENGTH_LIMIT,
+) -> pd.DataFrame:
+    """Say of each row how far it gets on the way to a training pair, and why it falls.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        The cleaned rows.
+    extraction : Extraction
+        What `extraction.extract` returned for them.
+    templates : mapping of str to str, optional
+        Prompts by subject; a subject that is left out gets its prompt from ``TEMPLATES``.
+    limit : int
+        Characters that input and output may have together.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``subject``, ``row``, ``reached`` (0 to 4: how many of the steps behind the first of
+        ``STEPS`` the row passes), ``reason`` (Chinese; empty if it passes all) and ``length``
+        (characters; ``<NA>`` if it gives no pair).
+
+    Raises
+    ------
+    KitError
+        If a template is not valid.
+    """
+    templates = {**TEMPLATES, **(templates or {})}
+    pairs = {(p.subject, p.row): p for p in make_pairs(rows, extraction, templates).itertuples(index=False)}
+    counts = extraction.questions.groupby(["subject", "row"]).size().to_dict()
+    messages = (
+        extraction.problems.drop_duplicates(["subject", "row"]).set_index(["subject", "row"])["message"].to_dict()
+    )
+    asked = {subject: asked_count(template) for subject, template in templates.items()}
+    seen: set[tuple[str, str]] = set()
+    lines = []
+    for key in zip(rows["subject"], rows["row"], strict=True):
+        pair, wanted, count = pairs.get(key), asked[key[0]], counts.get(key, 0)
+        if pair is None:
+            lines.append([*key, 0, messages.get(key, "这一行没有选择题"), pd.NA])
+            continue
+        length = len(pair.input) + len(pair.output)
+        if wanted not in (None, count):
+            reached, reason = 1, f"提示词要 {wanted} 道题，这一行有 {count} 道"
+        elif length > limit:
+            reached, reason = 2, f"长 {length} 字，超过上限 {limit} 字"
+        elif (pair.input, pair.output) in seen:
+            reached, reason = 3, "和前面的一行完全相同"
+        else:
+            reached, reason = 4, ""
+            seen.add((pair.input, pair.output))
+        lines.append([*key, reached, reason, length])
+    frame = pd.DataFrame(lines, columns=["subject", "row", "reached", "reason", "length"])
+    return frame.astype({"length": "Int64"})
+
+
+def count_steps(passed: pd.DataFrame) -> dict[str, int]:
+    """Return how many rows are left after each of ``STEPS``, from what `funnel` returned."""
+    return {step: int((passed["reached"] >= i).sum()) for i, step in enumerate(STEPS)}
+
+
+def save_prompt(name: str, templates: Mapping[str, str], folder: str | Path) -> Path:
+    """Save prompts under a name, as a file that other notebooks can load.
+
+    Parameters
+    ----------
+    name : str
+        1 to 40 letters, digits, Chinese characters, spaces, ``-`` or ``_``.
+    templates : mapping of str to str
+        Prompts by subject.
+    folder : str or Path
+        Where named prompts are kept, ``data/processed/prompts`` in the notebooks.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    KitError
+        If the name or a template is not valid.
+    """
+    for template in templates.values():
+        check_template(template)
+    return write_whole(_prompt_file(name, folder), json.dumps(dict(templates), ensure_ascii=False, indent=1) + "\n")
+
+
+def load_prompt(name: str, folder: str | Path) -> dict[str, str]:
+    """Load prompts by name; see `save_prompt`. Raises KitError if there are none or they are broken."""
+    path = _prompt_file(name, folder)
+    try:
+        templates = json.loads(path.read_text(encoding="utf-8"))
+        for template in templates.values():
+            check_template(template)
+    except FileNotFoundError as error:
+        names = "、".join(list_prompts(folder)) or "还没有"
+        raise KitError(f"没有叫“{name}”的提示词。已经保存的有：{names}。") from error
+    except (ValueError, AttributeError, TypeError) as error:
+        raise KitError(f"提示词文件“{path.name}”坏了：{error}。请删掉它，重新保存。") from error
+    return templates
+
+
+def list_prompts(folder: str | Path) -> list[str]:
+    """Return the names of the saved prompts, in order."""
+    return sorted(path.stem for path in Path(folder).glob("*.json"))
+
+
+def delete_prompt(name: str, folder: str | Path) -> None:
+    """Delete prompts by name; nothing happens if there are none."""
+    _prompt_file(name, folder).unlink(missing_ok=True)
+
+
+def _prompt_file(name: str, folder: str | Path) -> Path:
+    if not _PROMPT_NAME.fullmatch(name.strip()):
+        raise KitError(f"名字“{name}”不能用。请用 1 到 40 个汉字、字母、数字、空格、- 或 _。")
+    return Path(folder) / f"{name.strip()}.json"
 
 
 def format_output(questions: pd.DataFrame, subject: str) -> str:

@@ -457,9 +457,27 @@ def test_an_output_folder_that_cannot_be_is_told(build, tmp_path):
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
+@pytest.fixture(scope="module")
+def renamed(build):
+    """Return the build of the sample with other field names: other bytes in every file of training rows."""
+    return build("--fields", "a,b")
+
+
 @posix
-def test_a_killed_build_leaves_every_file_old_or_new(built, build, command, tmp_path):
-    old, new = contents(built.folder), contents(build("--fields", "a,b").folder)
+def test_nobody_sees_half_a_file_while_a_build_goes_on(built, renamed, command, tmp_path):
+    out = shutil.copytree(built.folder, tmp_path / "out")
+    whole = {(name, len(data)) for folder in (built.folder, renamed.folder) for name, data in contents(folder).items()}
+    process = subprocess.Popen(**command("build", "--fields", "a,b", "--out", out), stdout=subprocess.DEVNULL)
+    paths, seen, going_on = [out / name for name in FILES], set(), True
+    while going_on:
+        going_on = process.poll() is None
+        seen |= {(path.name, path.stat().st_size) for path in paths}
+    assert seen == whole
+
+
+@posix
+def test_a_killed_build_leaves_every_file_old_or_new(built, renamed, command, tmp_path):
+    old, new = contents(built.folder), contents(renamed.folder)
     rng = random.Random(0)
     killed = 0
     for attempt in range(10):

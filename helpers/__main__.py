@@ -2,6 +2,7 @@
 
 import argparse
 import base64
+import codecs
 import importlib.metadata
 import json
 import shutil
@@ -18,10 +19,19 @@ MINIMUM_VERSIONS = {"pandas": "3", "openpyxl": "3.1", "matplotlib": "3.10", "ipy
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
+def gbk_friendly(error: UnicodeError) -> tuple[str, int]:
+    """Replace what a console cannot print: the two marks by words, anything else by a question mark."""
+    words = {"✓": "[好]", "✗": "[错]"}
+    return "".join(words.get(c, "?") for c in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("gbk-friendly", gbk_friendly)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code."""
     for stream in (sys.stdout, sys.stderr):  # a GBK console cannot print every character
-        stream.reconfigure(errors="replace")
+        stream.reconfigure(errors="gbk-friendly")
     parser = argparse.ArgumentParser(prog="python -m helpers", description="高考阅读题微调数据工具箱")
     commands = parser.add_subparsers(dest="command", required=True, metavar="run | build | check")
     run = commands.add_parser("run", help="依次运行全部 notebook（在副本上运行，不改动 notebooks/）")
@@ -57,6 +67,9 @@ def build_files(folder: Path, out: Path, fields: str) -> int:
     rows = cleaning.clean(workbook.read_rows(folder))
     found = extraction.extract(rows)
     pairs = prompts.make_pairs(rows, found)
+    if pairs.empty:
+        reason = found.problems["message"].iloc[0] if len(found.problems) else "没有选择题。"
+        raise KitError(f"没有一行能做成样本。第一处问题：{reason}")
     dataset = merging.make_dataset(pairs)
     report = merging.build(rows, found, pairs, dataset, out, fields=names)
     print(f"读入 {len(rows)} 行，得到 {len(found.questions)} 道选择题、{len(found.short_answers)} 道简答题。")

@@ -11,8 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.extraction import QUESTION_COLUMNS
-
 _QUESTION = re.compile(r"\d+\..*?(?=\d+\.|$)", re.DOTALL)
 _OPTION = re.compile(r"([A-D])\s*(.*?)(?=[A-D]|$|\n)", re.DOTALL)
 _ANSWER = re.compile(r"(\d+)\.([A-Z]+)")
@@ -45,7 +43,7 @@ def extract(rows: pd.DataFrame) -> pd.DataFrame:
             if questions and len(questions) == len(answers):
                 for position, (question, answer) in enumerate(zip(questions, answers, strict=True)):
                     lines.append([subject, record["row"], position, position + 1, *question, answer])
-    return pd.DataFrame(lines, columns=QUESTION_COLUMNS)
+    return pd.DataFrame(lines, columns=["subject", "row", "position", "number", "stem", *"ABCD", "answer"])
 
 
 def compare(rows: pd.DataFrame, questions: pd.DataFrame, gold: list[dict[str, Any]] | None) -> pd.DataFrame:

@@ -2,11 +2,12 @@ r"""Repair what OCR and typing broke, and nothing else (notebook 01).
 
 What `clean_text` changes, and all it changes:
 
-1. Line ends become ``\n``; zero-width characters, bidirectional marks and control characters go.
+1. Line ends become ``\n``; zero-width characters, bidirectional marks and control characters go,
+   also as Excel spells them (``_x000D_``); half of a surrogate pair becomes ``\ufffd``.
 2. Full-width letters and digits become half-width, and so does the full stop ``．``. Other
    full-width marks do so only inside a run of such letters and digits: ``９：２０`` → ``9:20``,
    ``（Ａ）`` → ``(A)``, ``２０％`` → ``20%``. Chinese punctuation in sentences stays.
-3. Cyrillic and Greek letters that look Latin become Latin where they stand in a Latin word
+3. Cyrillic and Greek letters and Roman numerals that look Latin become Latin where they stand in a Latin word
    (``DNА``) or act as an option letter (``В.``); Russian and Greek words stay.
 4. Odd spaces become one plain space; spaces at line edges and empty lines go.
 

@@ -37,7 +37,10 @@ NOTICE_COLUMNS = ["subject", "row", "code", "message"]
 
 _SCORE_PART = r"(?:本|每|共|计|满|小|大|题|空|点|合|一)*(?:分值)? ?\d+(?:\.\d+)? ?(?:分|points?|marks?)"
 _SCORE = re.compile(rf" ?[(（【\[] ?{_SCORE_PART}(?: ?[,，;；、] ?{_SCORE_PART}| each)* ?[)）】\]]")
-FORMAT_MARK = re.compile(r"(?:答案|Answer)\s*[:：]|\d+\. ")
+FORMAT_MARK = {
+    "stem": re.compile(r"(?:答案|Answer)\s*[:：]|\d+\. "),
+    **dict.fromkeys("ABCD", re.compile(r"(?:答案|Answer)\s*[:：]")),
+}
 """What a field must not begin with: in the training text it would read like another part."""
 _FORMULA = re.compile(r"=|#(?:N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!)$")
 _WIDE = re.compile(rf"[{HAN}\u2014\u2026\u2018-\u201d\u2460-\u24ff\u3000-\u303f\uff01-\uff65]")
@@ -54,6 +57,7 @@ PROBLEMS = {
     "missing_options": "找不到选项 {letters}。请补上，或检查选项字母。",
     "extra_option": "选项多于四个（有 E）。单选题只能有 A–D，请核对这一题。",
     "ambiguous_options": "选项标记有不止一种读法（可能有字母重复，或漏了题号）。请核对 A–D 各出现一次。",
+    "same_options": "有两个选项完全相同。请核对这一题的选项。",
     "format_mark": "题干或选项的开头又是一个题号或“答案”。请核对这一题，把多出来的部分删掉。",
     "no_answer": "没有第 {number} 题的答案。请在“答案”列补上。",
     "no_reference": "简答题没有参考答案。请在“答案”列补上第 {number} 题。",
@@ -285,8 +289,10 @@ class _RowParser:
         text = reply.text if reply else ""
         if kind not in ("choice", "short"):
             self.problem(kind, "选项", position, number, **fields)
-        elif any(FORMAT_MARK.match(field) for field in fields.values()):
+        elif any(FORMAT_MARK[name].match(field) for name, field in fields.items()):
             self.problem("format_mark", "选项", position, number)
+        elif kind == "choice" and len({fields[letter] for letter in "ABCD"}) < 4:
+            self.problem("same_options", "选项", position, number)
         elif kind == "short" and reply:
             reference = _one_line(text, self.subject)
             self.parsed.short_answers.append([self.subject, self.row, position, number, fields["stem"], reference])

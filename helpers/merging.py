@@ -13,7 +13,7 @@ import pandas as pd
 from helpers import SUBJECTS, KitError
 from helpers.extraction import Extraction
 from helpers.prompts import format_output, parse_output
-from helpers.workbook import write_whole
+from helpers.workbook import write_together
 
 DATASET_COLUMNS = ["subject", "row", "input", "output", "split", "origin"]
 METHODS = {
@@ -25,6 +25,14 @@ METHODS = {
 """Ways to reach the minimum, with their Chinese names."""
 MINIMUM = 150
 """Training rows that the contest's platform asks for."""
+EXPORTED = {
+    "train.jsonl": "train",
+    "val.jsonl": "val",
+    "train.csv": "train",
+    "alpaca.json": "train",
+    "messages.jsonl": "train",
+}
+"""The files that hold the data set, and which part of it."""
 DATASET_INFO = {
     "gaokao_alpaca": {
         "file_name": "alpaca.json",
@@ -48,6 +56,9 @@ DATASET_INFO = {
 _OPEN_QUESTION = "\n\n问题："
 _DIGITS = re.compile(r"\d+")
 _ANSWER_LINE = re.compile(r"^(?:答案|Answer)\s*[:：]", re.MULTILINE)
+_NAMES_OTHERS = re.compile(
+    r"以上|[A-D](?:项|[和与、及][A-D])|\b(?:all|none|both|neither) of the above\b|\b(?:[Bb]oth|[Nn]either) [A-D]\b"
+)
 _HARMLESS_FAULTS = frozenset({"same_options", "wrong_language", "wrong_number"})
 
 
@@ -137,6 +148,12 @@ def passage_keys(pairs: pd.DataFrame) -> pd.Series:
     alike: dict[tuple[str, str], list[tuple[list[str], str, int]]] = {}  # input without digits → those seen
     same: dict[int, int] = {}  # key → smaller key of the same passage
     keys = []
+
+    def root(key: int) -> int:
+        while same.get(key, key) != key:
+            key = same[key]
+        return key
+
     columns = zip(pairs["subject"], pairs["row"], pairs["input"], pairs["output"], strict=True)
     for key, (subject, row, text, output) in enumerate(columns):
         text = text.split(_OPEN_QUESTION, 1)[0]
@@ -145,17 +162,13 @@ def passage_keys(pairs: pd.DataFrame) -> pd.Series:
         found = first.setdefault((subject, row), key)
         for others, other_count, other in seen:
             if all(a == b or (a, b) == (count, other_count) for a, b in zip(numbers, others, strict=True)):
+                found, other = root(found), root(other)
                 same[max(found, other)] = min(found, other)
-                found = min(found, other)
                 break
         else:
             seen.append((numbers, count, found))
         keys.append(found)
-    for i, key in enumerate(keys):
-        while key in same and same[key] != key:
-            key = same[key]
-        keys[i] = key
-    return pd.Series(keys, index=pairs.index, dtype=int)
+    return pd.Series([root(key) for key in keys], index=pairs.index, dtype=int)
 
 
 def _choose_validation(pairs: pd.DataFrame, share: float, rng: random.Random) -> pd.Series:
@@ -208,7 +221,8 @@ def shuffle_options(output: str, subject: str, rng: random.Random) -> str:
     Returns
     -------
     str
-        The same questions, never in the old order.
+        The same questions, never in the old order; a question whose options name other options
+        (“以上都对”, “Both A and B”) is left as it is.
 
     Raises
     ------
@@ -227,6 +241,8 @@ def shuffle_options(output: str, subject: str, rng: random.Random) -> str:
         raise KitError(f"打乱选项之前先要能读懂输出：{grave[0].message if grave else '没有题目'}。")
     records = questions.to_dict("records")
     for question in records:
+        if any(_NAMES_OTHERS.search(question[letter]) for letter in "ABCD"):
+            continue
         old = list("ABCD")
         new = old[:]
         while new == old:
@@ -348,36 +364,38 @@ def export(
     KitError
         If a file cannot be written.
     """
-    folder = Path(folder)
-    train, val = (dataset[dataset["split"] == split] for split in ("train", "val"))
+    write_together({Path(folder) / name: content for name, content in _export_files(dataset, fields).items()})
+    return {name: int((dataset["split"] == split).sum()) for name, split in EXPORTED.items()}
+
+
+def _export_files(dataset: pd.DataFrame, fields: tuple[str, str]) -> dict[str, bytes]:
+    """Return the names and contents of the files of `export`."""
     named = dict(zip(("input", "output"), fields, strict=True))
-    alpaca = [
-        {"instruction": i, "input": "", "output": o} for i, o in train[["input", "output"]].itertuples(index=False)
-    ]
-    messages = [
-        {"messages": [{"role": "user", "content": i}, {"role": "assistant", "content": o}]}
-        for i, o in train[["input", "output"]].itertuples(index=False)
-    ]
-    write_json_lines(folder / "train.jsonl", train[["input", "output"]].rename(columns=named).to_dict("records"))
-    write_json_lines(folder / "val.jsonl", val[["input", "output"]].rename(columns=named).to_dict("records"))
-    # Excel reads UTF-8 only behind a BOM; a cell that begins with = would be taken for a formula
-    table = train[["input", "output"]].rename(columns=named)
-    write_whole(folder / "train.csv", table.to_csv(index=False, lineterminator="\r\n"), encoding="utf-8-sig")
-    write_whole(folder / "alpaca.json", json.dumps(alpaca, ensure_ascii=False, indent=1) + "\n")
-    write_json_lines(folder / "messages.jsonl", messages)
-    write_whole(folder / "dataset_info.json", json.dumps(DATASET_INFO, indent=2) + "\n")
+    train, val = (dataset.loc[dataset["split"] == split, ["input", "output"]] for split in ("train", "val"))
+    pairs = list(train.itertuples(index=False))
+    messages = [{"messages": [{"role": "user", "content": i}, {"role": "assistant", "content": o}]} for i, o in pairs]
     return {
-        "train.jsonl": len(train),
-        "val.jsonl": len(val),
-        "train.csv": len(train),
-        "alpaca.json": len(train),
-        "messages.jsonl": len(train),
+        "train.jsonl": _json_lines(train.rename(columns=named).to_dict("records")),
+        "val.jsonl": _json_lines(val.rename(columns=named).to_dict("records")),
+        "train.csv": _csv(train.rename(columns=named)),
+        "alpaca.json": _json([{"instruction": i, "input": "", "output": o} for i, o in pairs]),
+        "messages.jsonl": _json_lines(messages),
+        "dataset_info.json": _json(DATASET_INFO),
     }
 
 
-def write_json_lines(path: Path, records: list[dict[str, Any]]) -> None:
-    """Write one JSON object a line, UTF-8 without a BOM (json.loads refuses one)."""
-    write_whole(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+def _json_lines(records: list[dict[str, Any]]) -> bytes:
+    """Return one JSON object a line, UTF-8 without a BOM (json.loads refuses one)."""
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
+    """Return a table for Excel, which reads UTF-8 only behind a BOM."""
+    return frame.to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig")
 
 
 def build(
@@ -405,12 +423,6 @@ def build(
     dict
         The report, as written to ``report.json``.
     """
-    folder = Path(folder)
-    export(dataset, folder, fields=fields)
-    write_json_lines(folder / "questions.jsonl", extraction.questions.to_dict("records"))
-    write_json_lines(folder / "short_answers.jsonl", extraction.short_answers.to_dict("records"))
-    table = extraction.problems.to_csv(index=False, lineterminator="\r\n")
-    write_whole(folder / "problems.csv", table, encoding="utf-8-sig")
     report = {
         "rows": _count(rows),
         "questions": _count(extraction.questions),
@@ -423,7 +435,14 @@ def build(
         "passages_in_both": check_leak(dataset),
         "notices": extraction.notices.to_dict("records"),
     }
-    write_whole(folder / "report.json", json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+    files = {
+        **_export_files(dataset, fields),
+        "questions.jsonl": _json_lines(extraction.questions.to_dict("records")),
+        "short_answers.jsonl": _json_lines(extraction.short_answers.to_dict("records")),
+        "problems.csv": _csv(extraction.problems),
+        "report.json": _json(report),
+    }
+    write_together({Path(folder) / name: content for name, content in files.items()})
     return report
 
 

@@ -204,7 +204,7 @@ def asked_count(template: str) -> int | None:
 
     Examples
     --------
-    >>> asked_count("请命制四道单项选择题"), asked_count("write 3 multiple-choice questions"), asked_count("出 {count} 道题")
+    >>> asked_count("请命制四道题"), asked_count("write 3 multiple-choice questions"), asked_count("出 {count} 道题")
     (4, 3, None)
     """
     found = _ASKED.search(template)
@@ -371,7 +371,7 @@ def format_output(questions: pd.DataFrame, subject: str) -> str:
         for name, text in zip(("stem", *"ABCD"), texts, strict=True):
             if not isinstance(text, str) or not text or text != text.strip() or len(text.splitlines()) != 1:
                 raise ValueError(f"第 {number} 题的 {name} 必须是一行文字，首尾没有空格：{text!r}")
-            if FORMAT_MARK.match(text):
+            if FORMAT_MARK[name].match(text):
                 raise ValueError(f"第 {number} 题的 {name} 开头像是题号或答案标记，无法还原：{text!r}")
         if answer not in ("A", "B", "C", "D"):
             raise ValueError(f"第 {number} 题的答案必须是 A、B、C、D 之一：{answer!r}")

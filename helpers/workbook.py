@@ -6,6 +6,7 @@ import os
 import tempfile
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,7 @@ def read_sheet(path: str | Path, subject: str) -> pd.DataFrame:
     """Read one sheet; see `read_rows` for the columns and the errors."""
     path = Path(path)
     lines = _lines(path)
-    header = [str(cell).strip() if cell is not None else "" for cell in lines[0]] if lines else []
-    where = _column_places(header, path)
+    where = _column_places(_header(lines), path)
     records = []
     for row, line in enumerate(lines[1:]):
         cells = [line[at] if at < len(line) else None for at in where]
@@ -162,26 +162,47 @@ def write_whole(path: str | Path, text: str, *, encoding: str = "utf-8") -> Path
     KitError
         If the disk is full or the folder cannot be written to.
     """
-    path = Path(path)
-    temporary = None
+    write_together({Path(path): text.encode(encoding)})
+    return Path(path)
+
+
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Write files that belong together: all are on disk before the first takes its old one's place.
+
+    Parameters
+    ----------
+    files : mapping of Path to bytes
+        The files and what to write into them; folders are made where missing.
+
+    Raises
+    ------
+    KitError
+        If the disk is full or a folder cannot be written to; no file has changed then.
+    """
+    written: dict[Path, Path] = {}
+    path = Path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding=encoding, newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for stale in path.parent.glob(f".{path.name}.*.tmp"):  # of a run that was killed
+                stale.unlink(missing_ok=True)
+            with tempfile.NamedTemporaryFile(
+                dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
+            ) as file:
+                written[path] = Path(file.name)
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            written[path].chmod(0o644)
+        for path, temporary in written.items():
+            temporary.replace(path)
     except BaseException as error:
-        if temporary:
+        for temporary in written.values():
             temporary.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
-        raise KitError(f"写不了“{path.name}”：{error.strerror}。请检查磁盘空间，或关闭正打开它的程序。") from error
-    return path
+        hint = f"请检查磁盘空间和文件夹权限，或关闭正打开它的程序（{error.strerror}）。"
+        raise KitError(f"写不了“{path.name}”：{hint}") from error
 
 
 def _lines(path: Path) -> list[tuple[Any, ...]]:
@@ -203,8 +224,18 @@ def _lines(path: Path) -> list[tuple[Any, ...]]:
         raise KitError(f"打不开“{path.name}”：没有读取权限，或者它正被 Excel 占用。请关闭 Excel 后再试。") from error
     except Exception as error:  # openpyxl raises a dozen different types on damaged files
         raise KitError(f"打不开“{path.name}”：{_damage(path)}") from error
-    known = [lines for lines in sheets if lines and set(COLUMNS) & {str(c).strip() for c in lines[0]}]
-    return (known or sheets or [[]])[0]
+
+    def worth(lines: list[tuple[Any, ...]]) -> tuple[int, bool]:
+        return (len(set(COLUMNS) & set(_header(lines))), len(lines) > 1)
+
+    return max(sheets, key=worth, default=[])
+
+
+def _header(lines: list[tuple[Any, ...]]) -> list[str]:
+    """Return the column names, without what surrounds them: spaces, a BOM, zero-width characters."""
+    return [
+        "" if cell is None else str(cell).strip("\ufeff\u200b\u200d \t\n\u00a0\u3000") for cell in (lines or [()])[0]
+    ]
 
 
 def _read_cells(sheet: Any) -> list[tuple[Any, ...]]:

@@ -9,10 +9,10 @@ import pytest
 ORDER = (
     "workbook",
     "cleaning",
-    "marks",
+    "baseline",
+    "marks",  # marks and answers are the two lower halves of extraction
     "answers",
     "extraction",
-    "baseline",
     "prompts",
     "merging",
     "finetuning",

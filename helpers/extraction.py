@@ -132,11 +132,18 @@ def extract(rows: pd.DataFrame, patterns: Patterns = FULL, *, timeout: float | N
     >>> extract(rows).questions.loc[0, ["stem", "D", "answer"]].tolist()
     ['下列正确的一项是', '丁', 'B']
     """
+    return collect(parse_rows(rows, patterns, timeout=timeout))
+
+
+def parse_rows(rows: pd.DataFrame, patterns: Patterns = FULL, *, timeout: float | None = None) -> list[Parsed]:
+    """Parse every row; the first half of `extract`, which also tells where the marks are."""
     matcher = Matcher(patterns, timeout)
-    parsed = [
-        parse_row(*cells, matcher)
-        for cells in zip(rows["subject"], rows["row"], rows["阅读文本"], rows["选项"], rows["答案"], strict=True)
-    ]
+    columns = (rows[name] for name in ("subject", "row", "阅读文本", "选项", "答案"))
+    return [parse_row(*cells, matcher) for cells in zip(*columns, strict=True)]
+
+
+def collect(parsed: list[Parsed]) -> Extraction:
+    """Put parsed rows together into the four frames; the second half of `extract`."""
     columns = (QUESTION_COLUMNS, SHORT_ANSWER_COLUMNS, PROBLEM_COLUMNS, NOTICE_COLUMNS)
     frames = [
         pd.DataFrame([line for row in parsed for line in row[part]], columns=names)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from helpers import SUBJECTS, KitError
 from helpers.extraction import Extraction
-from helpers.prompts import format_output, parse_output
+from helpers.prompts import OUTPUT_COLUMNS, format_questions, read_questions
 from helpers.workbook import write_together
 
 DATASET_COLUMNS = ["subject", "row", "input", "output", "split", "origin"]
@@ -232,14 +232,14 @@ def shuffle_options(output: str, subject: str, rng: random.Random) -> str:
     Examples
     --------
     >>> new = shuffle_options("1. 问\nA. 甲\nB. 乙\nC. 丙\nD. 丁\n\n答案:B", "语文", random.Random(1))
-    >>> parse_output(new, "语文")[0].loc[0, ["B", "answer"]].tolist()
-    ['甲', 'D']
+    >>> new.splitlines()[2], new.splitlines()[-1]
+    ('B. 甲', '答案:D')
     """
-    questions, faults = parse_output(output, subject)
+    questions, faults = read_questions(output, subject)
     grave = [fault for fault in faults if fault.code not in _HARMLESS_FAULTS]
-    if grave or questions.empty:
+    if grave or not questions:
         raise KitError(f"打乱选项之前先要能读懂输出：{grave[0].message if grave else '没有题目'}。")
-    records = questions.to_dict("records")
+    records = [dict(zip(OUTPUT_COLUMNS, question, strict=True)) for question in questions]
     for question in records:
         if any(_NAMES_OTHERS.search(question[letter]) for letter in "ABCD"):
             continue
@@ -250,7 +250,7 @@ def shuffle_options(output: str, subject: str, rng: random.Random) -> str:
         texts = {letter: question[source] for letter, source in zip(old, new, strict=True)}
         question["answer"] = old[new.index(question["answer"])]
         question.update(texts)
-    return format_output(pd.DataFrame(records), subject)
+    return format_questions([[record[name] for name in OUTPUT_COLUMNS[2:]] for record in records], subject)
 
 
 def make_open_dataset(rows: pd.DataFrame, extraction: Extraction) -> pd.DataFrame:
@@ -330,7 +330,7 @@ def count_letters(dataset: pd.DataFrame) -> pd.DataFrame:
     lines = [
         (subject, letter)
         for subject, output in zip(dataset["subject"], dataset["output"], strict=True)
-        for letter in parse_output(output, subject)[0]["answer"]
+        for *_, letter in read_questions(output, subject)[0]
     ]
     found = pd.DataFrame(lines, columns=["subject", "answer"])
     counts = pd.crosstab(found["subject"], found["answer"])

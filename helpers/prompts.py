@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -139,8 +139,29 @@ def render(template: str, text: str, count: int) -> str:
     >>> render("出 {count} 道题：{text}", "集合 {1}", 4)
     '出 4 道题：集合 {1}'
     """
-    values = {"text": text, "count": str(count)}
-    return _TOKEN.sub(lambda t: t[0][0] if t[1] is None else values[t[1]], template)
+    return "".join(piece for _, piece in segments(template, text, count))
+
+
+def segments(template: str, text: str, count: int) -> list[tuple[str, str]]:
+    """Fill a template in, piece by piece.
+
+    Parameters
+    ----------
+    template, text, count
+        As for `render`.
+
+    Returns
+    -------
+    list of tuple of str
+        Where a piece comes from (the placeholder's name; empty for the template's own words), and
+        the piece.
+    """
+    values, pieces, done = {"text": text, "count": str(count)}, [], 0
+    for token in _TOKEN.finditer(template):
+        pieces.append(("", template[done : token.start()]))
+        pieces.append(("", token[0][0]) if token[1] is None else (token[1], values[token[1]]))
+        done = token.end()
+    return [*pieces, ("", template[done:])]
 
 
 def make_pairs(
@@ -176,17 +197,26 @@ def make_pairs(
     templates = {**TEMPLATES, **(templates or {})}
     for subject in rows["subject"].unique():
         check_template(templates[subject])
+    pairs = [
+        [subject, row, render(templates[subject], text, count), output]
+        for subject, row, text, count, output in make_outputs(rows, extraction, keep_partial=keep_partial)
+    ]
+    return pd.DataFrame(pairs, columns=PAIR_COLUMNS)
+
+
+def make_outputs(
+    rows: pd.DataFrame, extraction: Extraction, *, keep_partial: bool = False
+) -> list[tuple[str, int, str, int, str]]:
+    """Return what the pairs are made of but for the prompt: subject, row, passage, number of questions, output."""
     problems = extraction.problems[~extraction.problems["code"].isin(HARMLESS)]
     bad = problems[problems["position"].isna()] if keep_partial else problems
     excluded = set(zip(bad["subject"], bad["row"], strict=True))
     groups = dict(list(extraction.questions.groupby(["subject", "row"], sort=False)))
-    pairs = []
-    for subject, row, text in zip(rows["subject"], rows["row"], rows["阅读文本"], strict=True):
-        questions = groups.get((subject, row))
-        if questions is not None and (subject, row) not in excluded:
-            prompt = render(templates[subject], text, len(questions))
-            pairs.append([subject, row, prompt, format_output(questions, subject)])
-    return pd.DataFrame(pairs, columns=PAIR_COLUMNS)
+    return [
+        (subject, row, text, len(questions), format_output(questions, subject))
+        for subject, row, text in zip(rows["subject"], rows["row"], rows["阅读文本"], strict=True)
+        if (questions := groups.get((subject, row))) is not None and (subject, row) not in excluded
+    ]
 
 
 def asked_count(template: str) -> int | None:
@@ -220,6 +250,7 @@ def funnel(
     templates: Mapping[str, str] | None = None,
     *,
     limit: int = LENGTH_LIMIT,
+    outputs: list[tuple[str, int, str, int, str]] | None = None,
 ) -> pd.DataFrame:
     """Say of each row how far it gets on the way to a training pair, and why it falls.
 
@@ -233,6 +264,9 @@ def funnel(
         Prompts by subject; a subject that is left out gets its prompt from ``TEMPLATES``.
     limit : int
         Characters that input and output may have together.
+    outputs : list of tuple, optional
+        What `make_outputs` returned for these rows, so that trying one template after another does
+        not make them anew.
 
     Returns
     -------
@@ -247,8 +281,10 @@ def funnel(
         If a template is not valid.
     """
     templates = {**TEMPLATES, **(templates or {})}
-    pairs = {(p.subject, p.row): p for p in make_pairs(rows, extraction, templates).itertuples(index=False)}
-    counts = extraction.questions.groupby(["subject", "row"]).size().to_dict()
+    for subject in rows["subject"].unique():
+        check_template(templates[subject])
+    outputs = make_outputs(rows, extraction) if outputs is None else outputs
+    made = {(subject, row): own for subject, row, *own in outputs}
     messages = (
         extraction.problems.drop_duplicates(["subject", "row"]).set_index(["subject", "row"])["message"].to_dict()
     )
@@ -256,20 +292,21 @@ def funnel(
     seen: set[tuple[str, str]] = set()
     lines = []
     for key in zip(rows["subject"], rows["row"], strict=True):
-        pair, wanted, count = pairs.get(key), asked[key[0]], counts.get(key, 0)
-        if pair is None:
+        if key not in made:
             lines.append([*key, 0, messages.get(key, "这一行没有选择题"), pd.NA])
             continue
-        length = len(pair.input) + len(pair.output)
+        text, count, output = made[key]
+        wanted, pair = asked[key[0]], (render(templates[key[0]], text, count), output)
+        length = len(pair[0]) + len(output)
         if wanted not in (None, count):
             reached, reason = 1, f"提示词要 {wanted} 道题，这一行有 {count} 道"
         elif length > limit:
             reached, reason = 2, f"长 {length} 字，超过上限 {limit} 字"
-        elif (pair.input, pair.output) in seen:
+        elif pair in seen:
             reached, reason = 3, "和前面的一行完全相同"
         else:
             reached, reason = 4, ""
-            seen.add((pair.input, pair.output))
+            seen.add(pair)
         lines.append([*key, reached, reason, length])
     frame = pd.DataFrame(lines, columns=["subject", "row", "reached", "reason", "length"])
     return frame.astype({"length": "Int64"})
@@ -365,9 +402,13 @@ def format_output(questions: pd.DataFrame, subject: str) -> str:
     >>> format_output(one, "语文")
     '1. 它指什么\nA. 甲\nB. 乙\nC. 丙\nD. 丁\n\n答案:B'
     """
+    return format_questions(zip(*(questions[name] for name in ("stem", *"ABCD", "answer")), strict=True), subject)
+
+
+def format_questions(questions: Iterable[Sequence[str]], subject: str) -> str:
+    """Write questions, each given as stem, A, B, C, D and answer; `format_output` without the frame."""
     blocks = []
-    for number, question in enumerate(questions[["stem", *"ABCD", "answer"]].itertuples(index=False), 1):
-        *texts, answer = question
+    for number, (*texts, answer) in enumerate(questions, 1):
         for name, text in zip(("stem", *"ABCD"), texts, strict=True):
             if not isinstance(text, str) or not text or text != text.strip() or len(text.splitlines()) != 1:
                 raise ValueError(f"第 {number} 题的 {name} 必须是一行文字，首尾没有空格：{text!r}")
@@ -405,6 +446,12 @@ def parse_output(text: str, subject: str) -> tuple[pd.DataFrame, list[Fault]]:
     >>> len(questions), faults[0].code
     (0, 'missing_option')
     """
+    questions, faults = read_questions(text, subject)
+    return pd.DataFrame(questions, columns=OUTPUT_COLUMNS), faults
+
+
+def read_questions(text: str, subject: str) -> tuple[list[list[Any]], list[Fault]]:
+    """Parse a text in the contest's form; `parse_output` without the frame."""
     questions, faults = [], []
     blocks: list[dict[str, str]] = []
     for line in filter(None, map(str.strip, text.splitlines())):
@@ -431,7 +478,7 @@ def parse_output(text: str, subject: str) -> tuple[pd.DataFrame, list[Fault]]:
         if not {fault.code for fault in own} & {"missing_option", "no_answer", "bad_answer"}:
             fields = [block[name] for name in ("stem", *"ABCD")]
             questions.append([position, int(block["number"]), *fields, block["answer"]])
-    return pd.DataFrame(questions, columns=OUTPUT_COLUMNS), faults
+    return questions, faults
 
 
 def _block_faults(block: dict[str, str], position: int, subject: str):

@@ -14,6 +14,7 @@ _TABLE = re.compile(
 )
 _ANSWER_HEADING = re.compile(r"【?(?:参考)?答案】?[:：]?\s*")
 _HEADING_AFTER = re.compile(r"\s*【?(?:答案)?(?:解析|详解|分析)】?[:：]?$")
+_HEADING_ENDS = tuple("析解】:：")
 _BARE_LETTERS = re.compile(r"[A-G](?:[\s,，、;；]*[A-G])*[\s.。]*")
 _OPTION_LETTERS = frozenset("ABCDEFG")
 
@@ -70,7 +71,9 @@ def match(
     """
     answered = [bool(_LEADING_LETTERS.match(text, mark.end)) for mark in marks]
     likely = [letter or text[mark.end : mark.end + 1] == "①" for letter, mark in zip(answered, marks, strict=True)]
-    run = _complete_run(choose_run(marks, likely, set(numbers), inline=True), marks, answered, numbers)
+    run = choose_run(marks, likely, set(numbers), inline=True)
+    if [int(mark.label) for mark in run] != numbers:
+        run = _complete_run(run, marks, answered, numbers)
     choices = [i for i, kind in enumerate(kinds) if kind != "short"]
     replies: list[Reply | None] = [None] * len(numbers)
     if not run:
@@ -82,14 +85,18 @@ def match(
         return replies, None
 
     ends = [mark.start for mark in run[1:]] + [len(text)]
-    texts = [_HEADING_AFTER.sub("", text[mark.end : end].strip()) for mark, end in zip(run, ends, strict=True)]
+    texts = [text[mark.end : end].strip() for mark, end in zip(run, ends, strict=True)]
+    texts = [_HEADING_AFTER.sub("", own) if own.endswith(_HEADING_ENDS) else own for own in texts]
     given = [Reply(own, mark.letter, mark.start) for own, mark in zip(texts, run, strict=True)]
+    counted = [int(mark.label) for mark in run]
+    printed_once = len(set(numbers)) == len(numbers)
+    if counted == numbers and printed_once:
+        return list(given), None
     by_number: defaultdict[int, list[Reply]] = defaultdict(list)
     for mark, reply in zip(run, given, strict=True):
         by_number[int(mark.label)].append(reply)
-    if Counter(numbers) == Counter(int(mark.label) for mark in run):
+    if Counter(numbers) == Counter(counted):
         return _match_equal(numbers, kinds, by_number), None
-    printed_once = len(set(numbers)) == len(numbers)
     complete = printed_once and set(numbers) <= by_number.keys()
     partial = printed_once and by_number.keys() < set(numbers) and len(by_number) == len(run)
     letters_only = [bool(_BARE_LETTERS.fullmatch(reply.text)) for reply in given]
@@ -105,7 +112,6 @@ def match(
         if surplus:  # a question that was missed, perhaps
             return replies, ("surplus_answers", "、".join(map(str, surplus)))
         return replies, None
-    counted = [int(mark.label) for mark in run]
     if len(set(counted)) == len(counted):  # a table of letters may stand before the references
         given = [reply for _, reply in sorted(zip(counted, given, strict=True), key=lambda pair: pair[0])]
     elif counted not in (numbers, sorted(counted)):

@@ -44,6 +44,7 @@ LOOKALIKES = dict(
 _CONTROLS = "\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f"
 _ODD_CHARS = f"{SPACES}{INVISIBLE}{_CONTROLS}\r\x0b\x85\u2028\u2029０-９Ａ-Ｚａ-ｚ．\ud800-\udfff"
 _ODD = re.compile(f"[{_ODD_CHARS}]")
+_FULLWIDTH_RUN = frozenset(char for char, half in FULLWIDTH.items() if half.isalnum())
 _LOOKALIKE = re.compile(f"[{''.join(LOOKALIKES)}]")
 _SUSPECT = re.compile(f"[{_ODD_CHARS}{''.join(LOOKALIKES)}]|_x00")
 """One quick look: most cells hold nothing to repair."""
@@ -129,10 +130,13 @@ def clean_text(text: str, *, marks: bool = True) -> str:
     if text.isascii():
         text = _ESCAPE.sub(_unescape, text.translate(_TABLE))
     elif _SUSPECT.search(text):
-        text = _BRACKETED_RUN.sub(r"(\1)", text)
-        text = _IN_RUN.sub(lambda match: FULLWIDTH[match[0]], text)
-        text = _ODD.sub(lambda match: _TABLE[ord(match[0])] or "", text)
-        text = _ESCAPE.sub(_unescape, text)
+        odd = set(_ODD.findall(text))
+        if not odd.isdisjoint(_FULLWIDTH_RUN):
+            text = _BRACKETED_RUN.sub(r"(\1)", text)
+            text = _IN_RUN.sub(lambda match: FULLWIDTH[match[0]], text)
+        for char in odd:
+            text = text.replace(char, _TABLE[ord(char)] or "")
+        text = _ESCAPE.sub(_unescape, text) if "_x00" in text else text
         if _LOOKALIKE.search(text):
             text = _WORD.sub(lambda match: _repair_word(match, marks), text)
     if "  " in text:

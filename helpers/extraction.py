@@ -274,7 +274,7 @@ class _RowParser:
         before = option_marks[: bisect_left(places, starts[0])]
         if not run:
             self.problem("no_question", "选项")
-        elif any(choose_options(options, starts[0], before)):
+        elif before and any(choose_options(options, starts[0], before)):
             self.problem("no_number", "选项", 0)
         elif preamble := _one_line(options[: starts[0]], self.subject):
             self.notice("preamble", f"第一个题号前面的文字没有用到：{preamble[:30]}")

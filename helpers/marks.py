@@ -308,20 +308,23 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
         Four marks and None; or no marks and None, if this is no choice question; or no marks and
         the fault: a problem code and what its message names.
     """
+    if not marks:
+        return [], None
     firm = [m for m in marks if m.place == LINE and m.style != PLAIN]
     if sorted(m.label for m in firm) == ["A", "B", "C", "D"]:
         return firm, None
     weights = _option_weights(text, marks)
     by_letter = {
-        letter: sorted((m for m in marks if m.label == letter), key=lambda m: -weights[m])[:4] for letter in "ABCDE"
+        letter: sorted((m for m in marks if m.label == letter), key=lambda m: -weights[m.start])[:4]
+        for letter in "ABCDE"
     }
     missing = [letter for letter in "ABCD" if not by_letter[letter]]
     if missing:
-        present = {m.label for m in marks if weights[m] >= 4 and m.label in "ABCD"}
+        present = {m.label for m in marks if weights[m.start] >= 4 and m.label in "ABCD"}
         if len(present) < 2:
             return [], None
         return [], ("missing_options", {"letters": "、".join(missing)})
-    starts = {m.start for m in marks if m.style != PLAIN and weights[m] > 1.5}
+    starts = {m.start for m in marks if m.style != PLAIN and weights[m.start] > 1.5}
     ranked = sorted(
         (
             (score, chosen)
@@ -335,16 +338,16 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
     if len(ranked) > 1 and ranked[0][0] - ranked[1][0] < 1:
         return [], ("ambiguous_options", {})
     chosen = ranked[0][1]
-    least = min(weights[m] for m in chosen)
-    fifth = [m for m in by_letter["E"] if weights[m] >= least and m.start > chosen[0].start]
+    least = min(weights[m.start] for m in chosen)
+    fifth = [m for m in by_letter["E"] if weights[m.start] >= least and m.start > chosen[0].start]
     if fifth and text[fifth[0].end : end].strip():
         return [], ("extra_option", {})
     return chosen, None
 
 
-def _option_weights(text: str, marks: list[Mark]) -> dict[Mark, float]:
-    """Return how much each mark looks like an option mark."""
-    weights: dict[Mark, float] = {}
+def _option_weights(text: str, marks: list[Mark]) -> dict[int, float]:
+    """Return how much each mark looks like an option mark, by its start."""
+    weights: dict[int, float] = {}
     for mark in marks:
         if mark.style == PLAIN:
             weight = {LINE: 5.0, SPACE: 2.0, GLUED: 1.0}[mark.place]
@@ -353,11 +356,11 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[Mark, float]:
             weight = 1.0 if before.isupper() else 3.0 if before.isascii() else 4.0
         else:
             weight = {LINE: 8.0, SPACE: 5.0}[mark.place]
-        weights[mark] = weight
+        weights[mark.start] = weight
     named = {m.start for m in marks if m.place == SPACE and _NAME_BEFORE.search(text, max(0, m.start - 12), m.start)}
     for mark in marks:
         if mark.start in named:
-            weights[mark] = -2.0 if mark.style == PLAIN else min(weights[mark], 1.0)
+            weights[mark.start] = -2.0 if mark.style == PLAIN else min(weights[mark.start], 1.0)
     starts = [mark.start for mark in marks]
     first, last = (marks[0].start, marks[-1].end + 12) if marks else (0, 0)
     for initials in _INITIALS.finditer(text, first, last):
@@ -367,15 +370,15 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[Mark, float]:
         inside = marks[bisect_left(starts, initials.start()) : bisect_left(starts, initials.end())]
         for mark in inside:  # in “B. C. D. Roosevelt” only B may be an option, and need not be
             if mark.place != LINE:
-                weights[mark] -= 3.5 if mark.start == initials.start() else 5.0
+                weights[mark.start] -= 3.5 if mark.start == initials.start() else 5.0
     return weights
 
 
-def _score_set(chosen: list[Mark], text: str, end: int, firm: set[int], weights: dict[Mark, float]) -> float | None:
+def _score_set(chosen: list[Mark], text: str, end: int, firm: set[int], weights: dict[int, float]) -> float | None:
     """Return how well four marks go together, or None if an option between them would be empty."""
     if any(after.start <= mark.end for mark, after in pairwise(chosen)) or not text[chosen[-1].end : end].strip():
         return None
-    score = sum(weights[mark] for mark in chosen)
+    score = sum(weights[mark.start] for mark in chosen)
     score += 2.0 * all(a.label < b.label for a, b in pairwise(chosen))
     score += 2.0 * (len({mark.place for mark in chosen[1:]}) == 1)
     score += 1.0 * (len({mark.style for mark in chosen}) == 1)

@@ -1,7 +1,7 @@
 """Read 答案: spread it out, match it with the questions, read the letters (notebook 02)."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import Any, NamedTuple
 
 from helpers.marks import LETTERS, LINE, Mark, Matcher, choose_run
@@ -47,9 +47,11 @@ def spread(text: str, matcher: Matcher) -> str:
     return "".join([*pieces, text[done:]])
 
 
-def match(
-    text: str, marks: list[Mark], numbers: list[int], kinds: list[str]
-) -> tuple[list[Reply | None], tuple[str, str] | None]:
+Matched = tuple[list[Reply | None], tuple[str, str] | None]
+"""A reply (or None) for each question, and what was repaired, if anything."""
+
+
+def match(text: str, marks: list[Mark], numbers: list[int], kinds: list[str]) -> Matched:
     """Give each question its answer: by number, or by order where the numberings differ.
 
     Parameters
@@ -75,63 +77,79 @@ def match(
     if [int(mark.label) for mark in run] != numbers:
         run = _complete_run(run, marks, answered, numbers)
     choices = [i for i, kind in enumerate(kinds) if kind != "short"]
-    replies: list[Reply | None] = [None] * len(numbers)
     if not run:
-        letters = re.findall("[A-G]", text) if _BARE_LETTERS.fullmatch(text.strip()) else []
-        if letters and len(letters) == len(choices):
-            for i, letter in zip(choices, letters, strict=True):
-                replies[i] = Reply(letter, None, -1)
-            return replies, ("matched_by_order", "答案没有题号，已按先后顺序与题目对应。")
-        return replies, None
+        return _match_bare(text, len(numbers), choices)
 
     ends = [mark.start for mark in run[1:]] + [len(text)]
     texts = [text[mark.end : end].strip() for mark, end in zip(run, ends, strict=True)]
     texts = [_HEADING_AFTER.sub("", own) if own.endswith(_HEADING_ENDS) else own for own in texts]
     given = [Reply(own, mark.letter, mark.start) for own, mark in zip(texts, run, strict=True)]
     counted = [int(mark.label) for mark in run]
-    printed_once = len(set(numbers)) == len(numbers)
-    if counted == numbers and printed_once:
+    unique = len(set(numbers)) == len(numbers)
+    if counted == numbers and unique:
         return list(given), None
-    by_number: defaultdict[int, list[Reply]] = defaultdict(list)
-    for mark, reply in zip(run, given, strict=True):
-        by_number[int(mark.label)].append(reply)
-    if Counter(numbers) == Counter(counted):
-        return _match_equal(numbers, kinds, by_number), None
-    complete = printed_once and set(numbers) <= by_number.keys()
-    partial = printed_once and by_number.keys() < set(numbers) and len(by_number) == len(run)
-    letters_only = [bool(_BARE_LETTERS.fullmatch(reply.text)) for reply in given]
-    if partial and len(run) == len(choices) and all(letters_only) and by_number.keys() != {numbers[i] for i in choices}:
-        partial = False  # the answers count the choice questions only
+    if Counter(counted) == Counter(numbers):
+        return _match_equal(numbers, kinds, counted, given), None
+
+    complete = unique and set(numbers) <= set(counted)
+    partial = unique and set(counted) < set(numbers) and len(set(counted)) == len(counted)
+    if partial and len(run) == len(choices) and set(counted) != {numbers[i] for i in choices}:
+        # answers 1, 2, 3 to choice questions 1, 3, 5: they count the choice questions only
+        partial = not all(_BARE_LETTERS.fullmatch(reply.text) for reply in given)
     if complete or partial:
-        for i, (number, kind) in enumerate(zip(numbers, kinds, strict=True)):
-            mine = by_number.get(number, [])
-            if mine:  # an answer list and explanations after it both name the number
-                texts = [reply.text for reply in (mine[:1] if kind == "short" else mine)]
-                replies[i] = mine[0]._replace(text="\n".join(texts))
-        surplus = sorted(by_number.keys() - set(numbers))
-        if surplus:  # a question that was missed, perhaps
-            return replies, ("surplus_answers", "、".join(map(str, surplus)))
+        return _match_by_number(numbers, kinds, counted, given)
+    return _match_by_order(numbers, choices, counted, given)
+
+
+def _match_bare(text: str, questions: int, choices: list[int]) -> Matched:
+    """Match letters without numbers, one for each choice question."""
+    replies: list[Reply | None] = [None] * questions
+    letters = re.findall("[A-G]", text) if _BARE_LETTERS.fullmatch(text.strip()) else []
+    if not letters or len(letters) != len(choices):
         return replies, None
+    for i, letter in zip(choices, letters, strict=True):
+        replies[i] = Reply(letter, None, -1)
+    return replies, ("matched_by_order", "答案没有题号，已按先后顺序与题目对应。")
+
+
+def _match_by_number(numbers: list[int], kinds: list[str], counted: list[int], given: list[Reply]) -> Matched:
+    """Match by number; explanations behind a list of answers may name a number again."""
+    by_number: dict[int, list[Reply]] = {}
+    for number, reply in zip(counted, given, strict=True):
+        by_number.setdefault(number, []).append(reply)
+    replies: list[Reply | None] = []
+    for number, kind in zip(numbers, kinds, strict=True):
+        mine = by_number.get(number, [])
+        texts = [reply.text for reply in (mine[:1] if kind == "short" else mine)]
+        replies.append(mine[0]._replace(text="\n".join(texts)) if mine else None)
+    surplus = sorted(set(counted) - set(numbers))
+    if surplus:  # a question that was missed, perhaps
+        return replies, ("surplus_answers", "、".join(map(str, surplus)))
+    return replies, None
+
+
+def _match_by_order(numbers: list[int], choices: list[int], counted: list[int], given: list[Reply]) -> Matched:
+    """Match by order: as many answers as questions, or as choice questions."""
+    replies: list[Reply | None] = [None] * len(numbers)
     if len(set(counted)) == len(counted):  # a table of letters may stand before the references
         given = [reply for _, reply in sorted(zip(counted, given, strict=True), key=lambda pair: pair[0])]
-    elif counted not in (numbers, sorted(counted)):
+    elif counted != sorted(counted):
         return replies, None
-    if len(run) == len(numbers):
+    if len(given) == len(numbers):
         replies = list(given)
-    elif len(run) == len(choices):
+    elif len(given) == len(choices):
         for i, reply in zip(choices, given, strict=True):
             replies[i] = reply
     else:
         return replies, None
-    return replies, None if counted == numbers else (
-        "matched_by_order",
-        "题目和答案的编号不一致，已按先后顺序对应。",
-    )
+    return replies, ("matched_by_order", "题目和答案的编号不一致，已按先后顺序对应。")
 
 
-def _match_equal(numbers: list[int], kinds: list[str], by_number: dict[int, list[Reply]]) -> list[Reply | None]:
+def _match_equal(numbers: list[int], kinds: list[str], counted: list[int], given: list[Reply]) -> list[Reply | None]:
     """Match where both sides print the same numbers; a number may repeat."""
-    waiting = {number: list(replies) for number, replies in by_number.items()}
+    waiting: dict[int, list[Reply]] = {number: [] for number in numbers}
+    for number, reply in zip(counted, given, strict=True):
+        waiting[number].append(reply)
     found: list[Reply | None] = []
     for number, kind in zip(numbers, kinds, strict=True):
         replies = waiting[number]

@@ -49,7 +49,7 @@ PROBLEMS = {  # position among the rows of a subject: kind and code of the few r
 }
 HIDDEN = {"语文": (11, 30), "英语": (16, 35)}
 BLANK_AFTER = {"语文": (20, 44), "英语": (13, 50)}
-"""Rows (counted without blank lines) behind which a blank line stands."""
+"""Rows (counted without blank lines) behind which a blank line stands; their passage is merged with it."""
 
 
 def load_sources() -> list[dict[str, Any]]:
@@ -100,6 +100,9 @@ def deal_kinds(sources: list[dict[str, Any]], subject: str) -> list[list[str]]:
             if kind and len(own) < 4:
                 deck.remove(kind)
                 own.append(kind)
+    for i in BLANK_AFTER[subject]:
+        if "odd_cells" not in kinds[i]:
+            kinds[i].append("odd_cells")
     return kinds
 
 
@@ -370,7 +373,10 @@ def make_sheet(book: openpyxl.Workbook, sources: list[dict[str, Any]], subject: 
             sheet.cell(line, column, value)
         if i in HIDDEN[subject]:
             sheet.row_dimensions[line].hidden = True
-        line += 2 if i in BLANK_AFTER[subject] else 1
+        if i in BLANK_AFTER[subject]:
+            sheet.merge_cells(start_row=line, end_row=line + 1, start_column=1, end_column=1)
+            line += 1
+        line += 1
     for blank in (line + 1, line + 2):
         sheet.cell(blank, 1, " ")
     return gold

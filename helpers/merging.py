@@ -193,9 +193,14 @@ def _fill(train: pd.DataFrame, missing: int, method: str, rng: random.Random) ->
             rows = heads[subject] or heads[others[subject]]
             order += [rows[i % len(rows)] for i in range(number)]
     else:  # no row a second time before every row was taken once
+        usable = train.index.tolist()
+        if method == "shuffled":
+            usable = [i for i in usable if _shuffles(train.loc[i, "output"], train.loc[i, "subject"])]
+        if not usable:
+            raise KitError("没有一个样本的选项可以打乱（输出不是选择题的格式）。请换一种补行的办法，如 repeat。")
         order = []
         while len(order) < missing:
-            order += rng.sample(train.index.tolist(), len(train))
+            order += rng.sample(usable, len(usable))
         order = order[:missing]
     added = train.loc[order].reset_index(drop=True)
     if method == "shuffled":
@@ -204,6 +209,11 @@ def _fill(train: pd.DataFrame, missing: int, method: str, rng: random.Random) ->
             for output, subject in zip(added["output"], added["subject"], strict=True)
         ]
     return added.assign(origin="shuffled" if method == "shuffled" else "repeat")
+
+
+def _shuffles(output: str, subject: str) -> bool:
+    questions, faults = read_questions(output, subject)
+    return bool(questions) and all(fault.code in _HARMLESS_FAULTS for fault in faults)
 
 
 def shuffle_options(output: str, subject: str, rng: random.Random) -> str:

@@ -7,7 +7,7 @@ import sys
 
 if sys.version_info < (3, 11):  # noqa: UP036 - pip would answer with a page of resolver errors
     raise SystemExit(
-        "这套教程需要 Python 3.11 或更新的版本，现在用的是 %d.%d。"  # noqa: UP031
+        "这套工具需要 Python 3.11 或更新的版本，现在用的是 %d.%d。"  # noqa: UP031
         "请从 python.org 安装新版 Python，再重新运行这条命令。" % sys.version_info[:2]
     )
 

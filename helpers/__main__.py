@@ -16,6 +16,7 @@ from helpers import KitError
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 MINIMUM_VERSIONS = {"pandas": "3", "openpyxl": "3.1", "matplotlib": "3.10", "ipywidgets": "8", "jupyterlab": "4"}
+MINIMUM_VERSIONS |= dict.fromkeys(("regex", "zhplot", "nbclient", "ipykernel", "tqdm"), "0")
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code."""
     for stream in (sys.stdout, sys.stderr):  # a GBK console cannot print every character
         stream.reconfigure(errors="gbk-friendly")
-    parser = argparse.ArgumentParser(prog="python -m helpers", description="高考阅读题微调数据工具箱")
+    parser = Parser(prog="python -m helpers", description="高考阅读题微调数据工具箱")
     commands = parser.add_subparsers(dest="command", required=True, metavar="run | build | check")
     run = commands.add_parser("run", help="依次运行全部 notebook（在副本上运行，不改动 notebooks/）")
     run.add_argument("--refresh", action="store_true", help="维护者用：运行后把输出写回 notebooks/")
@@ -51,13 +52,30 @@ def main(arguments: list[str] | None = None) -> int:
     except KitError as error:
         print(f"✗ {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("helpers"):
+            raise
+        print(
+            f"✗ 现在的 Python 里没有安装 {error.name}。请先进入环境（Windows：.venv\\Scripts\\Activate.ps1；"
+            "Linux、macOS：source .venv/bin/activate），再运行一次。",
+            file=sys.stderr,
+        )
+        return 2
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that answers in Chinese."""
+
+    def error(self, message: str) -> None:
+        """Say how to write the command and end with code 2."""
+        self.exit(2, f"✗ 命令写得不对：{message}。写法：python -m helpers run | build | check，加 -h 看说明。\n")
 
 
 def build_files(folder: Path, out: Path, fields: str) -> int:
     """Run the pipeline on a folder and write its files."""
     from helpers import cleaning, extraction, merging, prompts, workbook
 
-    names = tuple(name.strip() for name in fields.split(","))
+    names = tuple(name.strip() for name in fields.replace("，", ",").split(","))
     if len(names) != 2 or not all(names) or names[0] == names[1]:
         raise KitError(f"--fields 要写两个不同的名字，用逗号隔开，如 input,target。现在是“{fields}”。")
     sheets = workbook.find_sheets(folder)
@@ -69,13 +87,16 @@ def build_files(folder: Path, out: Path, fields: str) -> int:
     pairs = prompts.make_pairs(rows, found)
     if pairs.empty:
         reason = found.problems["message"].iloc[0] if len(found.problems) else "没有选择题。"
-        raise KitError(f"没有一行能做成样本。第一处问题：{reason}")
+        raise KitError(f"没有一行能做成样本，没有写出任何文件。第一处问题：{reason}")
     dataset = merging.make_dataset(pairs)
     report = merging.build(rows, found, pairs, dataset, out, fields=names)
     print(f"读入 {len(rows)} 行，得到 {len(found.questions)} 道选择题、{len(found.short_answers)} 道简答题。")
     if len(found.problems):
         print(f"有 {len(found.problems)} 处需要人看一眼，原因写在 {out / 'problems.csv'}。")
-    print(f"训练集 {report['train']} 行，验证集 {report['val']} 行，已写入 {out}。")
+    added = int((dataset["origin"] != "source").sum())
+    print(f"训练集 {report['train']} 行（其中 {added} 行由打乱选项补上），验证集 {report['val']} 行，已写入 {out}。")
+    if not report["val"]:
+        print("样本太少，没有留出验证集。")
     return 0
 
 
@@ -164,7 +185,7 @@ def check_machine() -> int:
 
 def machine_faults():
     """Yield one sentence for each thing that is missing or broken, with what to do."""
-    install = "请在项目文件夹里运行：python -m pip install -r requirements.txt"
+    install = "请在项目文件夹里打开终端，重新运行 README“Learn”下面的那一行。"
     for package, minimum in MINIMUM_VERSIONS.items():
         try:
             version = importlib.metadata.version(package)
@@ -177,7 +198,7 @@ def machine_faults():
         from jupyter_client.kernelspec import KernelSpecManager
 
         if "python3" not in KernelSpecManager().find_kernel_specs():
-            yield "找不到 Jupyter 内核 python3。请运行：python -m ipykernel install --user --name python3"
+            yield f"找不到 Jupyter 内核 python3。{install}"
     except ImportError:
         yield f"没有安装 Jupyter。{install}"
     try:
@@ -190,8 +211,10 @@ def machine_faults():
         from helpers.workbook import read_rows
 
         read_rows(ROOT / "data" / "sample")
-    except (KitError, ImportError) as error:
+    except KitError as error:
         yield f"示例数据读不出来：{error}"
+    except ImportError:
+        pass  # named above
 
 
 if __name__ == "__main__":

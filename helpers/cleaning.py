@@ -22,7 +22,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from helpers import COLUMNS
+from helpers import COLUMNS, KitError
 
 SPACES = "\t\x0c\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 INVISIBLE = (
@@ -88,12 +88,19 @@ def clean(rows: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         A new frame of the same shape. Cells that are not text are left as they are.
 
+    Raises
+    ------
+    KitError
+        If ``rows`` is not such a frame.
+
     Examples
     --------
     >>> rows = pd.DataFrame({"阅读文本": ["略"], "选项": ["１．下列…（３分）"], "答案": ["1.В"]})
     >>> clean(rows).loc[0, ["选项", "答案"]].tolist()
     ['1.下列…（3分）', '1.B']
     """
+    if not isinstance(rows, pd.DataFrame) or not set(COLUMNS) <= set(rows.columns):
+        raise KitError("clean 要的是整张表（workbook.read_rows 读出来的）。只修一段文字请用 cleaning.clean_text。")
     cleaned = rows.copy()
     for column in COLUMNS:
         values = [
@@ -196,7 +203,7 @@ def census(texts: Iterable[object]) -> pd.DataFrame:
     """
     counts = Counter("".join(text for text in texts if isinstance(text, str)))
     found = [
-        (char, f"U+{ord(char):04X}", unicodedata.name(char, "(无名称)"), kind, count)
+        (char, f"U+{ord(char):04X}", unicodedata.name(char, "（无名称）"), kind, count)
         for char, count in counts.items()
         if (kind := _kind(char))
     ]

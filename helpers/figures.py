@@ -109,7 +109,8 @@ def ladder(scores: pd.DataFrame, total: int, title: str) -> Chart:
         bars = axes.barh(names, scores["right"], color=BLUE, height=0.4, label="保留且正确的行")
         axes.bar_label(bars, padding=3, color="white", label_type="center")
     for y, kept in enumerate(scores["kept"]):
-        axes.text(kept + total * 0.01, y, str(kept), va="center")
+        paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        axes.text(kept + total * 0.01, y, str(kept), va="center", bbox=paper)
     axes.axvline(total, color=GREY, linestyle=":")
     axes.text(total, -0.75, f"全部 {total} 行", ha="right", va="bottom", color=GREY, fontsize=9)
     axes.invert_yaxis()

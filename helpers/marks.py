@@ -130,6 +130,8 @@ class Matcher:
     """
 
     def __init__(self, patterns: Patterns, timeout: float | None = None):
+        if not isinstance(patterns, Patterns):
+            raise KitError('正则要放进 marks.Patterns(question=…, option=…, answer=…)，或用 marks.LADDER["各种答案"]。')
         self.deadline = None if timeout is None else monotonic() + timeout
         engine = re if timeout is None else regex
         self.compiled = {f.name: _compile(engine, f.name, getattr(patterns, f.name)) for f in fields(patterns)}
@@ -145,7 +147,7 @@ class Matcher:
             return list(pattern.finditer(text, timeout=max(self.deadline - monotonic(), 1e-6)))
         except TimeoutError as error:
             raise KitError(
-                f"{PATTERN_NAMES[name]}的正则表达式太慢：{pattern.pattern}。常见原因是括号里外都有 + 或 *，例如 (a+)+。"
+                f"{PATTERN_NAMES[name]}的正则表达式太慢：{pattern.pattern}。常见原因是括号里外都有 + 或 *，例如 (a+)+：请去掉其中一个。"
             ) from error
 
     def marks(self, name: str, text: str) -> list[Mark]:
@@ -201,6 +203,9 @@ _REGEX_FAULTS = {
     "nothing to repeat": "* + ? 前面没有可以重复的内容",
     "multiple repeat": "* + ? 不能连着写",
     "bad escape": "反斜杠 \\ 后面的字符不对",
+    "bad character range": "方括号里的范围写反了，如 [D-A] 应写 [A-D]",
+    "min repeat greater": "花括号里前一个数比后一个大，如 {3,1}",
+    "bad character in group name": "组名只能用字母、数字和下划线，不能以数字开头",
     "unknown extension": "(? 后面的写法不对",
 }
 """What the engines' commonest complaints mean."""
@@ -212,7 +217,8 @@ def _compile(engine: Any, name: str, pattern: str) -> re.Pattern[str] | None:
     try:
         return engine.compile(pattern, engine.MULTILINE)
     except engine.error as error:
-        place = "" if error.pos is None else f"（第 {error.pos + 1} 个字符处）"
+        at_end = error.pos is None or error.pos >= len(pattern)
+        place = "（写到末尾还没完）" if at_end else f"（第 {error.pos + 1} 个字符处）"
         reason = next((chinese for english, chinese in _REGEX_FAULTS.items() if english in error.msg), error.msg)
         raise KitError(f"{PATTERN_NAMES[name]}的正则表达式写错了{place}：{reason}。") from error
 

@@ -51,9 +51,14 @@ def find_sheets(folder: str | Path) -> dict[str, Path]:
     KitError
         If there is no such folder, or neither sheet is in it.
     """
+    if not isinstance(folder, str | Path) or not str(folder).strip():
+        raise KitError(f'FOLDER 要写一个文件夹，如 "../data/sample"。现在是：{folder!r}。')
     folder = Path(folder)
+    if folder.is_file():
+        where = folder.parent.as_posix()
+        raise KitError(f"“{folder.as_posix()}”是一个文件，不是文件夹。FOLDER 请写它所在的文件夹：“{where}”。")
     try:
-        names = sorted(path.name for path in folder.iterdir())
+        names = sorted(path.name for path in folder.iterdir() if path.is_file())
         sheets = {s: folder / sheet_name(s) for s in SUBJECTS if (folder / sheet_name(s)).is_file()}
     except PermissionError as error:
         raise KitError(f"没有权限读取文件夹“{folder}”。请换一个文件夹，或检查它的权限。") from error
@@ -61,13 +66,27 @@ def find_sheets(folder: str | Path) -> dict[str, Path]:
         where = f"当前所在的文件夹是“{Path.cwd().name}”"
         raise KitError(f"找不到文件夹“{folder}”。请检查 FOLDER 的拼写；{where}。") from error
     if not sheets:
-        locked = any(name.startswith("~$") for name in names)
-        similar = [n for n in names if n.endswith((".xlsx", ".xls", ".csv")) and not n.startswith("~$")]
-        hint = f"里面的表格有：{'、'.join(similar[:5])}。" if similar else "里面没有 Excel 表格。"
-        hint += "以 ~$ 开头的是 Excel 打开文件时的临时文件，不是表格。" if locked else ""
         wanted = " 或 ".join(sheet_name(s) for s in SUBJECTS)
-        raise KitError(f"文件夹“{folder}”里没有 {wanted}。{hint}请把表格放进这个文件夹，并改成上面的名字。")
+        raise KitError(f"文件夹“{folder}”里没有 {wanted}。{_advise(folder, names)}")
     return sheets
+
+
+def _advise(folder: Path, names: list[str]) -> str:
+    """Say what to do in a folder that has neither sheet."""
+    double = [name for name in names if name.lower().endswith(".xlsx.xlsx")]
+    if double:
+        return f"“{double[0]}”的名字里多了一个 .xlsx（Windows 可能隐藏了扩展名），请删掉一个。"
+    below = sorted(path.parent.name for s in SUBJECTS for path in folder.glob(f"*/{sheet_name(s)}"))
+    if below:
+        return f"表格在子文件夹“{below[0]}”里，请把 FOLDER 改成“{(folder / below[0]).as_posix()}”。"
+    locked = "以 ~$ 开头的是 Excel 打开文件时的临时文件，不是表格。" if any(n.startswith("~$") for n in names) else ""
+    tables = [n for n in names if n.lower().endswith((".xlsx", ".xls", ".csv")) and not n.startswith("~$")]
+    if not tables:
+        return f"里面没有 Excel 表格。{locked}请把表格放进这个文件夹，并改成上面的名字。"
+    shown = "、".join(tables[:5])
+    if not any(name.lower().endswith(".xlsx") for name in tables):
+        return f"里面的表格有：{shown}。{locked}请在 Excel 里另存为 .xlsx，文件名用上面的名字。"
+    return f"里面的表格有：{shown}。{locked}请把其中的训练集改成上面的名字。"
 
 
 def read_rows(folder: str | Path) -> pd.DataFrame:
@@ -136,8 +155,11 @@ def read_gold(folder: str | Path, split: str = "train") -> list[dict[str, Any]] 
     path = Path(folder) / "gold.jsonl"
     if not path.is_file():
         return None
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if line["split"] == split]
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [line for line in lines if line["split"] == split]
+    except (ValueError, KeyError, TypeError) as error:
+        raise KitError("“gold.jsonl”坏了。请删掉它（没有标准答案也能用），或重新下载。") from error
 
 
 def write_whole(path: str | Path, text: str, *, encoding: str = "utf-8") -> Path:
@@ -201,8 +223,9 @@ def write_together(files: Mapping[Path, bytes]) -> None:
             temporary.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
-        hint = f"请检查磁盘空间和文件夹权限，或关闭正打开它的程序（{error.strerror}）。"
-        raise KitError(f"写不了“{path.name}”：{hint}") from error
+        if path.parent.is_file():
+            raise KitError(f"输出位置“{path.parent.name}”是一个文件。请换一个文件夹。") from error
+        raise KitError(f"写不了“{path.name}”。请检查磁盘空间和文件夹权限，或关闭正打开它的程序。") from error
 
 
 def _lines(path: Path) -> list[tuple[Any, ...]]:
@@ -210,7 +233,7 @@ def _lines(path: Path) -> list[tuple[Any, ...]]:
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(item.file_size for item in archive.infolist()) > SIZE_LIMIT:
-                raise KitError(f"“{path.name}”解压后超过 300 MB,不像一份题目表。请另存一份只含题目的 .xlsx。")
+                raise KitError(f"“{path.name}”解压后超过 300 MB，不像一份题目表。请另存一份只含题目的 .xlsx。")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles and validations that no learner asked about
             book = openpyxl.load_workbook(path, read_only=True)
@@ -263,6 +286,8 @@ def _column_places(header: list[str], path: Path) -> list[int]:
         if header.count(name) > 1:
             raise KitError(f"“{path.name}”的第 1 行有 {header.count(name)} 个“{name}”列。请只保留一个。")
         if name not in header:
+            if not any(header):
+                raise KitError(f"“{path.name}”的第 1 行是空的。请在第 1 行写上三个列名：{'、'.join(COLUMNS)}。")
             others = [h for h in header if h and h not in COLUMNS]
             near = difflib.get_close_matches(name, others, n=1, cutoff=0.4)
             hint = f"最接近的是“{near[0]}”。" if near else f"现有的列：{'、'.join(filter(None, header)) or '无'}。"

@@ -8,6 +8,8 @@ numberings differ. Whatever stays doubtful becomes a line of ``problems``, never
 
 import re
 from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -89,6 +91,19 @@ class Span(NamedTuple):
     start: int
     end: int
     role: str  # "number", "option", "answer"; "unused" if it was found but not chosen
+
+
+def segments(text: str, spans: Iterable[Span]) -> list[tuple[str, str]]:
+    """Cut a text at its marks: the role of each piece (empty between marks), and the piece.
+
+    Where marks overlap, one that was chosen wins over one that was only found.
+    """
+    owner: list[Span | None] = [None] * len(text)
+    for span in sorted(spans, key=lambda span: span.role != "unused"):
+        owner[span.start : span.end] = [span] * (span.end - span.start)
+    ends = [i for i in range(1, len(text)) if owner[i] is not owner[i - 1]] + [len(text)]
+    starts = [0, *ends[:-1]] if text else []
+    return [(span.role if (span := owner[i]) else "", text[i:end]) for i, end in zip(starts, ends, strict=False)]
 
 
 class Parsed(NamedTuple):
@@ -189,6 +204,65 @@ def compare(rows: pd.DataFrame, extraction: Extraction, gold: list[dict[str, Any
         lines.append([*key, kept, right])
     frame = pd.DataFrame(lines, columns=["subject", "row", "kept", "right"])
     return frame.astype({"right": "boolean"})
+
+
+OUTCOMES = {
+    (True, True): "right",
+    (True, False): "wrong",
+    (False, True): "told",
+    (False, False): "lost",
+    (True, None): "kept",
+    (False, None): "out",
+}
+"""Kept and right, in one word: ``told`` is a row rightly reported, ``lost`` one that should not have gone."""
+OUTCOME_WORDS = {
+    "right": "✓ 保留且正确",
+    "wrong": "✗ 保留了却不对",
+    "told": "○ 没有保留，该报告的都报告了",
+    "lost": "– 没有保留，和标准答案不符",
+    "kept": "✓ 保留（无标准答案）",
+    "out": "– 没有保留",
+}
+"""What the outcomes are called: a sign, a space, words."""
+
+
+def name_outcomes(table: pd.DataFrame) -> dict[tuple[str, int], str]:
+    """Return what became of each row, a value of ``OUTCOMES`` by subject and row, from what `compare` returned."""
+    columns = (table[name] for name in ("subject", "row", "kept", "right"))
+    return {
+        (subject, row): OUTCOMES[bool(kept), None if right is pd.NA else bool(right)]
+        for subject, row, kept, right in zip(*columns, strict=True)
+    }
+
+
+def count_outcomes(outcomes: Mapping[tuple[str, int], str]) -> tuple[int, int | None]:
+    """Return how many rows are kept, and how many of them are right (None without gold)."""
+    n = Counter(outcomes.values())
+    return n["right"] + n["wrong"] + n["kept"], None if n["kept"] + n["out"] else n["right"]
+
+
+def find_changes(
+    before: Mapping[tuple[str, int], str], after: Mapping[tuple[str, int], str]
+) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """Return the rows that are won and those that are lost from one version to another."""
+    good = {"right", "kept"}
+    changed = [key for key in after if key in before and (before[key] in good) != (after[key] in good)]
+    return [key for key in changed if after[key] in good], [key for key in changed if after[key] not in good]
+
+
+def first_difference(questions: list[list[Any]], truth: dict[str, Any]) -> str:
+    """Say where the questions of a kept row first differ from gold's line about it, in Chinese."""
+    if truth["status"] != "ok":
+        return "这一行没法判断，不该保留。"
+    if len(questions) != len(truth["questions"]):
+        return f"读出 {len(questions)} 道选择题，标准答案有 {len(truth['questions'])} 道。"
+    words = {"stem": "题干", **{letter: f"选项 {letter}" for letter in "ABCD"}, "answer": "答案", "number": "题号"}
+    for i, (found, wanted) in enumerate(zip(questions, truth["questions"], strict=True), 1):
+        own = dict(zip(QUESTION_COLUMNS, found, strict=True))
+        for name, word in words.items():
+            if own[name] != wanted[name]:
+                return f"第 {i} 题的{word}读成“{own[name]}”，应当是“{wanted[name]}”。"
+    return "选择题都对，简答题和标准答案不同。"
 
 
 def _by_row(frame: pd.DataFrame, columns: list[str]) -> dict[tuple[str, int], list[dict[str, Any]]]:

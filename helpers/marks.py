@@ -147,7 +147,8 @@ class Matcher:
             return list(pattern.finditer(text, timeout=max(self.deadline - monotonic(), 1e-6)))
         except TimeoutError as error:
             raise KitError(
-                f"{PATTERN_NAMES[name]}的正则表达式太慢：{pattern.pattern}。常见原因是括号里外都有 + 或 *，例如 (a+)+：请去掉其中一个。"
+                f"{PATTERN_NAMES[name]}的正则表达式太慢：{pattern.pattern}。"
+                "常见原因是括号里外都有 + 或 *，例如 (a+)+：请去掉其中一个。"
             ) from error
 
     def marks(self, name: str, text: str) -> list[Mark]:

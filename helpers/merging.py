@@ -324,6 +324,19 @@ def check_leak(dataset: pd.DataFrame) -> int:
     return len(set(keys[val]) & set(keys[~val]))
 
 
+def check_dataset(dataset: pd.DataFrame, minimum: int = MINIMUM) -> list[tuple[bool, str]]:
+    """Check size, leaks and the balance of the answers' letters: whether it is well, and a Chinese sentence."""
+    train = dataset[dataset["split"] == "train"]
+    leak, letters = check_leak(dataset), count_letters(train).sum()
+    shares = letters / max(letters.sum(), 1) * 100
+    named = "，".join(f"{letter} {share:.0f}%" for letter, share in shares.items())
+    return [
+        (len(train) >= minimum, f"训练集 {len(train)} 行，最少要 {minimum} 行。"),
+        (leak == 0, f"{leak} 篇文章既在训练集里、又在验证集里（应当是 0）。"),
+        (bool(shares.between(20, 30).all()), f"答案字母：{named}（每个 20%–30% 算均匀）。"),
+    ]
+
+
 def count_letters(dataset: pd.DataFrame) -> pd.DataFrame:
     """Count the answer letters.
 

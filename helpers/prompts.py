@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -315,6 +316,40 @@ def funnel(
 def count_steps(passed: pd.DataFrame) -> dict[str, int]:
     """Return how many rows are left after each of ``STEPS``, from what `funnel` returned."""
     return {step: int((passed["reached"] >= i).sum()) for i, step in enumerate(STEPS)}
+
+
+def list_fallen(passed: pd.DataFrame) -> list[tuple[str, str, list[tuple[str, int]]]]:
+    """Return which rows fall at each of ``STEPS`` and why, from what `funnel` returned: step, reason, rows."""
+    fallen = passed[passed["reached"] < len(STEPS) - 1].sort_values("reached", kind="stable")
+    return [
+        (STEPS[reached + 1], reason, list(zip(own["subject"], own["row"], strict=True)))
+        for (reached, reason), own in fallen.groupby(["reached", "reason"], sort=False)
+    ]
+
+
+def split_template(template: str, subject: str) -> tuple[str, str, str]:
+    r"""Split a template into the organisers' opening, what one may edit, and the closing.
+
+    Joined with empty lines, the parts that are not empty give the template back.
+
+    Examples
+    --------
+    >>> split_template("你是教师。\n\n要求：略\n\n文章：{text}", "语文")
+    ('你是教师。', '要求：略', '文章：{text}')
+    """
+    for opening in (OPENING[subject], OPENING[subject].replace("{count}", "4")):
+        if template == f"{opening}\n\n{CLOSING[subject]}":
+            return opening, "", CLOSING[subject]
+    opening, _, rest = template.partition("\n\n")
+    closing = CLOSING[subject] if rest.endswith(f"\n\n{CLOSING[subject]}") else rest.rpartition("\n\n")[2]
+    middle = rest[: -len(closing) - 2]
+    return (opening, middle, closing) if opening and middle and closing else ("", template, "")
+
+
+def compare_templates(before: str, after: str) -> list[tuple[str, str]]:
+    """Return the lines that two templates do not share: ``-`` or ``+``, and the line."""
+    lines = list(unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0))[2:]
+    return [(line[0], line[1:]) for line in lines if line[0] in "+-"]
 
 
 def save_prompt(name: str, templates: Mapping[str, str], folder: str | Path) -> Path:

@@ -1,224 +1,207 @@
 """Three panels for the notebooks: Regex Lab (02), Prompt Studio (03), Mix Desk (04).
 
-Each is a thin view: its observers call functions that also work without it, and write what comes
-of them into ``HTML`` values. All text that comes from a sheet or a learner goes through `escape`.
-In a stored notebook a picture stands in a panel's place; no widget state is kept.
+Each is a thin view: its observers call functions that work without it, and write what comes of them
+into ``HTML`` values. All text from a sheet or a learner goes through `escape`. In a stored notebook a
+picture stands in a panel's place; no widget state is kept. The looks are in ``widgets.css``.
 """
 
 import base64
+import gc
 import html
-import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from difflib import unified_diff
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
-import ipywidgets
+import ipywidgets as ipw
 import pandas as pd
-from ipywidgets import HTML, Button, Dropdown, HBox, Layout, VBox
 
-from helpers import SUBJECTS, KitError, baseline, cleaning, extraction, figures, marks, merging, prompts
-from helpers.extraction import Parsed, Span
+from helpers import KitError, baseline, cleaning, extraction, figures, marks, merging, prompts
+from helpers.extraction import OUTCOME_WORDS, Extraction, Parsed
 from helpers.workbook import FIRST_LINE
 
 Key = tuple[str, int]
 TIMEOUT = 0.9
 """Seconds for all searches that one edit sets off."""
 SHOWN = 6000
-"""Characters of one text that are put on the screen."""
+"""Characters of one piece of text that are put on the screen."""
 COURSE = "教程的方法"
-COURSE_MARKS = marks.Patterns(question=r"\d+\.", option=r"[A-D]", answer=r"\d+\.?\s*[A-D]+")
+COURSE_MARKS = marks.Patterns(question=r"\d+\.", option=r"[A-D]", answer=r"(\d+)\.([A-Z]+)")
 """Where the tutorial's method cuts, to be looked at; `baseline` is the method itself."""
-
-
-class State(NamedTuple):
-    """What became of a row: a sign and words, so that no meaning hangs on the colour."""
-
-    sign: str
-    words: str
-    colour: str
-    ink: str = "#fff"
-
-
-STATES = {
-    "right": State("✓", "保留且正确", figures.BLUE),
-    "wrong": State("✗", "保留了却不对", figures.RED),
-    "told": State("○", "没有保留，该报告的都报告了", figures.SKY, "#000"),
-    "lost": State("–", "没有保留，和标准答案不符", figures.ORANGE, "#000"),
-    "kept": State("✓", "保留（无标准答案）", figures.BLUE),
-    "out": State("–", "没有保留", figures.ORANGE, "#000"),
-}
-ROLES = {"number": "题号", "option": "选项", "answer": "答案", "unused": "找到了，没选用"}
-PLACES = {"text": "阅读文本", "count": "题数"}
-
-_CELLS = "".join(f".kit .kit-{name}{{background:{s.colour};color:{s.ink}}}" for name, s in STATES.items())
-CSS = f"""<style>
-.kit{{background:var(--jp-layout-color1,#fff);color:var(--jp-ui-font-color1,#1b1b1b);padding:10px 14px;width:100%;
- border:1px solid var(--jp-border-color2,#bbb);border-radius:6px;box-sizing:border-box;overflow:hidden}}
-.kit .widget-html-content{{line-height:1.5;font-size:14px;color:inherit;min-width:0;overflow-wrap:anywhere}}
-.kit .widget-box,.kit .widget-html{{overflow:visible;min-width:0;max-width:100%;color:inherit}}
-.kit .widget-hbox{{flex-wrap:wrap;gap:2px 10px;align-items:center}} .kit .kit-sides{{align-items:flex-start}}
-.kit .widget-label{{color:inherit}} .kit h4{{margin:0;font-size:17px}} .kit h5{{margin:4px 0 2px;font-size:14px}}
-.kit .kit-code input,.kit textarea{{font-family:var(--jp-code-font-family,monospace);font-size:14px}}
-.kit textarea:disabled,.kit input:disabled{{opacity:.6;background:var(--jp-layout-color2,#eee)}}
-.kit .kit-dim{{color:var(--jp-ui-font-color2,#555);font-size:13px}} .kit b.kit-n{{font-size:24px}}
-.kit .kit-bad{{border-left:4px solid #D55E00;padding:2px 8px;background:rgba(213,94,0,.14)}}
-.kit .kit-good{{border-left:4px solid #0072B2;padding:2px 8px;background:rgba(0,114,178,.14)}}
-.kit .kit-cells{{display:flex;flex-wrap:wrap;gap:2px;margin:2px 0;align-items:center}}
-.kit .kit-cell{{width:15px;height:18px;font:bold 12px/18px sans-serif;text-align:center;border-radius:2px}}
-.kit .kit-chosen{{outline:3px solid var(--jp-ui-font-color0,#000);outline-offset:-1px}} {_CELLS}
-.kit .kit-text{{white-space:pre-wrap;overflow-wrap:anywhere;max-height:230px;overflow:auto;padding:6px 8px;
- background:var(--jp-layout-color0,#fff);border:1px solid var(--jp-border-color2,#bbb);unicode-bidi:isolate}}
-.kit .kit-two{{display:grid;grid-template-columns:3fr 2fr;gap:4px 12px}} .kit .kit-two>div{{min-width:0}}
-.kit mark{{color:inherit;border-bottom:2px solid;border-radius:2px;background:rgba(140,140,140,.2)}}
-.kit mark::before{{content:attr(data-sign);font-size:10px;vertical-align:4px;margin-right:1px;opacity:.85}}
-.kit mark.kit-number,.kit mark.kit-count{{background:rgba(0,114,178,.28);border-color:#0072B2}}
-.kit mark.kit-option{{background:rgba(230,159,0,.32);border-color:#E69F00}}
-.kit mark.kit-answer,.kit mark.kit-place{{background:rgba(0,158,115,.26);border-color:#009E73}}
-.kit mark.kit-unused{{border-bottom:2px dotted}} .kit table.kit-bars{{width:100%;border-spacing:0 3px}}
-.kit .kit-bars td{{padding:0 6px 0 0;text-align:left;white-space:nowrap}} .kit .kit-bars td.kit-wide{{width:100%}}
-.kit .kit-bar{{display:flex;height:20px}} .kit .kit-bar>div{{overflow:hidden;white-space:nowrap;text-align:center;
- line-height:20px;font-size:12px;border-right:1px solid var(--jp-layout-color1,#fff);box-sizing:border-box}}
-.kit svg{{width:100%;height:auto;display:block}} .kit .kit-diff>div{{padding-left:4px;white-space:pre-wrap}}
-.kit :focus-visible{{outline:2px solid #0072B2;outline-offset:1px}}
-</style>"""
+COURSE_HINT = "教程的方法只能看，不能改。题目和答案的个数不相等，整行就丢掉，不说原因。"
+PRESETS = {COURSE: COURSE_MARKS, **marks.LADDER, "完整的正则": marks.FULL}
+SOURCES = {"（工具箱的提示词）": prompts.TEMPLATES, "（教程的提示词，写死 4 道）": prompts.COURSE_TEMPLATES}
+BAD = {"wrong", "lost", "out"}
+ROLES = {"number": "题号", "option": "选项", "answer": "答案", "unused": "未用", "text": "阅读文本", "count": "题数"}
+ORIGINS = {"source": "原有", "repeat": "重复", "shuffled": "打乱"}
+_COLOURS = dict(zip(OUTCOME_WORDS, [figures.BLUE, figures.RED, figures.SKY, figures.ORANGE] * 2, strict=False))
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_FULL, _HALF = Layout(width="100%"), Layout(flex="1 1 360px", width="auto", min_width="0")
-_LABEL = {"description_width": "6em"}
 
 
 def escape(text: object) -> str:
-    """Return text as HTML that shows it as it is: nothing in it is a tag, and turned directions are named."""
-    clipped = str(text)
-    if len(clipped) > SHOWN:
-        clipped = f"{clipped[:SHOWN]}……（共 {len(clipped)} 字）"
-    return _BIDI.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", html.escape(clipped))
-
-
-def name_row(subject: str, row: int) -> str:
-    """Return how a row is called: by its line in Excel."""
-    return f"{subject} 第 {row + FIRST_LINE} 行"
-
-
-def name_rows(keys: Iterable[Key], most: int = 12) -> str:
-    """Return a short list of rows, by their lines in Excel: “语文 3、8；英语 21”."""
-    keys = list(keys)
-    parts = [
-        f"{subject} {'、'.join(str(row + FIRST_LINE) for _, row in own)}"
-        for subject, own in groupby(keys[:most], key=lambda key: key[0])
-    ]
-    return "；".join(parts) + (f"……共 {len(keys)} 行" if len(keys) > most else "")
+    """Return text as HTML that shows it as it is: nothing in it is a tag, marks that turn its direction are named."""
+    shown = str(text)
+    shown = f"{shown[:SHOWN]}……（共 {len(shown)} 字）" if len(shown) > SHOWN else shown
+    return _BIDI.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", html.escape(shown))
 
 
 def sentence_html(text: str, good: bool = False) -> str:
-    """Return one sentence in a box: ✓ or ✗ and the text."""
+    """Return one sentence in a box, behind ✓ or ✗."""
     return f'<div class="kit-{"good" if good else "bad"}" role="status">{"✓" if good else "✗"} {escape(text)}</div>'
 
 
-def find_states(table: pd.DataFrame) -> dict[Key, str]:
-    """Return what became of each row, as a key of ``STATES``, from what `extraction.compare` returned."""
-    names = {(True, True): "right", (True, False): "wrong", (False, True): "told", (False, False): "lost"}
-    return {
-        (subject, row): ("kept" if kept else "out") if right is pd.NA else names[bool(kept), bool(right)]
-        for subject, row, kept, right in table[["subject", "row", "kept", "right"]].itertuples(index=False)
-    }
+def box_html(title: str, content: str) -> str:
+    """Return a title and a box that scrolls, by keyboard too."""
+    return f'<div><h5>{title}</h5><div class="kit-box" tabindex="0">{content}</div></div>'
 
 
-def count_html(states: Mapping[Key, str]) -> str:
-    """Return how many rows are kept, and how many of them are right."""
-    n = {name: sum(state == name for state in states.values()) for name in STATES}
-    kept = n["right"] + n["wrong"] + n["kept"]
-    text = f'保留 <b class="kit-n">{kept}</b> / {len(states)} 行，'
-    if n["kept"] + n["out"]:
-        return text + "无标准答案，对不对要自己看。"
-    told = f"；另有 {n['told']} 行没有保留，该报告的都报告了" if n["told"] else ""
-    return f'{text}其中正确 <b class="kit-n">{n["right"]}</b> 行{told}。'
+def pieces_html(title: str, pieces: Iterable[tuple[str, str]]) -> str:
+    """Return a text made of pieces (role and text), each with a colour, a sign and a title for its role, if any."""
+    tag = '<mark class="kit-{0}" title="{1}" data-sign="{1[0]}">{2}</mark>'.format
+    marked = (tag(role, ROLES[role], escape(text)) if role else escape(text) for role, text in islice(pieces, SHOWN))
+    return box_html(title, "".join(marked))
+
+
+def name_rows(keys: Collection[Key], most: int = 12) -> str:
+    """Return a short list of rows, by their lines in Excel: “语文 3、8；英语 21”."""
+    groups = groupby([*keys][:most], key=lambda key: key[0])
+    parts = [f"{subject} {'、'.join(str(row + FIRST_LINE) for _, row in own)}" for subject, own in groups]
+    return "；".join(parts) + (f"……共 {len(keys)} 行" if len(keys) > most else "")
+
+
+def list_rows(rows: pd.DataFrame) -> list[tuple[str, Key]]:
+    """Return the rows as choices of a menu: name and key."""
+    return [(f"{s} 第 {r + FIRST_LINE} 行", (s, r)) for s, r in zip(rows["subject"], rows["row"], strict=True)]
 
 
 def change_html(label: str, before: Mapping[Key, str], after: Mapping[Key, str]) -> str:
     """Return which rows were won and which were lost between two versions."""
-    good = {"right", "kept"}
-    both = [key for key in after if key in before and (before[key] in good) != (after[key] in good)]
-    won, lost = ([key for key in both if (after[key] in good) == sign] for sign in (True, False))
-    listed = "".join(
-        f"，{sign} {word} {len(keys)} 行" + (f"（{escape(name_rows(keys))}）" if keys else "")
-        for sign, word, keys in (("▲", "赢", won), ("▼", "输", lost))
-    )
-    return f"<div>和{escape(label)}比{listed}。</div>"
+    changes = zip(("▲ 赢", "▼ 输"), extraction.find_changes(before, after), strict=True)
+    parts = [f"{word} {len(keys)} 行" + (f"（{name_rows(keys)}）" if keys else "") for word, keys in changes]
+    return f'<div class="kit-dim">{escape("，".join([f"和{label}比", *parts]))}。</div>'
 
 
-def strip_html(states: Mapping[Key, str], chosen: Key | None) -> str:
-    """Return one small cell a row, with a sign and a title, a line for each subject, and the legend."""
-    lines = []
-    for subject, keys in groupby(states, key=lambda key: key[0]):
-        cells = "".join(
-            f'<span class="kit-cell kit-{states[key]}{" kit-chosen" if key == chosen else ""}"'
-            f' title="{name_row(*key)}：{STATES[states[key]].words}">{STATES[states[key]].sign}</span>'
-            for key in keys
-        )
-        lines.append(f'<div class="kit-cells"><b>{escape(subject)}</b>{cells}</div>')
-    legend = "　".join(
-        f'<span class="kit-cell kit-{name}" style="display:inline-block">{state.sign}</span> {state.words} {n}'
-        for name, state in STATES.items()
-        if (n := sum(own == name for own in states.values()))
-    )
-    return "".join(lines) + f'<div class="kit-dim">{legend}</div>'
+def strip_html(states: Mapping[Key, str], chosen: Key | None = None) -> str:
+    """Return one small cell a row, with a sign and a title; a line for each subject; the legend."""
+    lines, cell = {}, '<span class="kit-cell kit-{0}" title="{1}">{2[0]}</span>'.format
+    for (subject, row), state in states.items():
+        title = f"{subject} 第 {row + FIRST_LINE} 行：{OUTCOME_WORDS[state][2:]}"
+        kind = f"{state} kit-here" if (subject, row) == chosen else state
+        lines[subject] = lines.get(subject, "") + cell(kind, title, OUTCOME_WORDS[state])
+    legend = [f"{cell(s, '', w)} {w[2:]} {n}" for s, w in OUTCOME_WORDS.items() if (n := [*states.values()].count(s))]
+    strip = "".join(f'<div class="kit-cells"><b>{name}</b><div>{cells}</div></div>' for name, cells in lines.items())
+    return f'{strip}<div class="kit-dim">{"　".join(legend)}</div>'
 
 
-def spans_html(text: str, spans: Iterable[Span]) -> str:
-    """Return text with its marks coloured by role; where marks overlap, one that was chosen wins."""
-    text, owner = text[:SHOWN], [None] * min(len(text), SHOWN)
-    for span in sorted(spans, key=lambda s: s.role != "unused"):
-        owner[span.start : span.end] = [span] * (min(span.end, len(text)) - min(span.start, len(text)))
-    pieces, done = [], 0
-    for span, run in groupby(owner):
-        piece = escape(text[done : (done := done + len(list(run)))])
-        words = span and ROLES[span.role]
-        pieces.append(
-            f'<mark class="kit-{span.role}" title="{words}" data-sign="{words[:1]}">{piece}</mark>' if span else piece
-        )
+def bars_html(lines: Mapping[str, list[tuple[str, str, int]]], whole: int) -> str:
+    """Return one bar a line, made of parts (class, label, size), with the line's sum behind it."""
+    part = '<div class="kit-{0}" style="width:{1:.2f}%" title="{2} {4}">{3} {4}</div>'.format
+    bars = {
+        name: "".join(part(kind, 100 * n / whole, label, label * (n > whole / 9), n) for kind, label, n in parts if n)
+        for name, parts in lines.items()
+    }
+    line = '<div class="kit-line">{}<div class="kit-bar">{}</div><b>{}</b></div>'.format
+    return "".join(line(name, bar, sum(n for *_, n in lines[name])) for name, bar in bars.items())
+
+
+def funnel_html(passed: pd.DataFrame) -> str:
+    """Return how many rows of each subject are left after each step, from what `prompts.funnel` returned."""
+    own = {s: prompts.count_steps(rows) for s, rows in passed.groupby("subject", sort=False)}
+    return bars_html({step: [(f"{s}-source", s, own[s][step]) for s in own] for step in prompts.STEPS}, len(passed))
+
+
+def fallen_html(passed: pd.DataFrame) -> str:
+    """Return which rows fall at each step, and why."""
+    fallen = prompts.list_fallen(passed)
+    lines = [f"✗ {step} −{len(keys)}：{escape(reason)}（{name_rows(keys)}）" for step, reason, keys in fallen]
+    return box_html("掉了哪些行，为什么", "\n".join(lines) or "✓ 一行也没有掉。")
+
+
+def lengths_html(passed: pd.DataFrame, limit: int = prompts.LENGTH_LIMIT) -> str:
+    """Return a histogram of lengths for each subject, with the limit."""
+    top, pieces = max([limit, *passed["length"].dropna()]) * 1.05, []
+    for subject, own in passed.dropna(subset=["length"]).groupby("subject", sort=False)["length"]:
+        bins = Counter((own.astype(float) / top * 60).astype(int))
+        heights = (100 * bins[i] / max(bins.values()) for i in range(60))
+        bars = "".join(f'<div class="kit-{subject}-source" style="height:{height:.0f}%"></div>' for height in heights)
+        pieces.append(f"<h5>{subject}的长度：{own.min()}–{own.max()} 字，虚线是上限 {limit} 字</h5>")
+        pieces.append(f'<div class="kit-hist">{bars}<i style="left:{100 * limit / top:.1f}%"></i></div>')
     return "".join(pieces)
 
 
-def first_difference(found: Sequence[Mapping[str, Any]], truth: Mapping[str, Any]) -> str:
-    """Say where the questions of a row first differ from gold's line about it."""
-    if truth["status"] != "ok":
-        return "这一行没法判断，不该保留。"
-    if len(found) != len(truth["questions"]):
-        return f"读出 {len(found)} 道选择题，标准答案是 {len(truth['questions'])} 道。"
-    for i, (own, wanted) in enumerate(zip(found, truth["questions"], strict=True), 1):
-        for name in ("stem", *"ABCD", "answer", "number"):
-            if own[name] != wanted[name]:
-                what = {"stem": "题干", "answer": "答案", "number": "题号"}.get(name, f"选项 {name}")
-                return f"第 {i} 题的{what}读成“{own[name]}”，应当是“{wanted[name]}”。"
-    return "选择题都对，简答题和标准答案不同。"
+def difference_html(template: str, subject: str) -> str:
+    """Return the lines in which a template differs from the course's."""
+    lines = prompts.compare_templates(prompts.COURSE_TEMPLATES[subject], template)
+    boxes = [f'<div class="kit-{"good" if sign == "+" else "bad"}">{sign} {escape(line)}</div>' for sign, line in lines]
+    return box_html("和教程的提示词比（- 教程，+ 我的）", "".join(boxes) or "✓ 一样。")
+
+
+def mix_html(dataset: pd.DataFrame) -> str:
+    """Return what a data set is made of: train and val, subject and origin."""
+    lines: dict[str, list[tuple[str, str, int]]] = {"train": [], "val": []}
+    for (split, origin, subject), n in dataset.groupby(["split", "origin", "subject"], sort=False).size().items():
+        lines[split].append((f"{subject}-{origin}", f"{subject}{ORIGINS[origin]}", n))
+    return bars_html({"训练集": lines["train"], "验证集": lines["val"]}, int((dataset["split"] == "train").sum()))
 
 
 class Panel:
-    """What the three have in common: a box with a style, and a picture for the stored notebook."""
+    """What the three have in common: parts in lines, sentences for faults, a picture for the stored notebook.
 
-    def __init__(self, name: str, title: str, *children: ipywidgets.Widget):
-        head = HTML(f"{CSS}<h4>{title}</h4>")
-        self.view = VBox([head, *children], layout=_FULL).add_class("kit").add_class(name)
+    Parameters
+    ----------
+    title : str
+        Stands at the top; the part behind the dot, as a class, names the panel.
+    layout : str
+        The names of the parts, lines separated by ``|``. Each part becomes an attribute and gets the
+        class ``kit-NAME``; a part that is not given is an ``HTML``.
+    live : mapping of str to ipywidgets.Widget
+        The controls whose every change calls ``refresh``.
+    **parts : ipywidgets.Widget
+        The other controls. The control ``NAME`` calls the method ``on_NAME``, where there is one.
+    """
 
-    def picture(self) -> figures.Chart:
-        """Return the panel's message as a picture."""
-        raise NotImplementedError
+    def __init__(self, title: str, layout: str, live: Mapping[str, ipw.Widget], **parts: ipw.Widget):
+        css = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
+        lines, self.loading = [ipw.HTML(f"<style>{css}</style><h4>{title}</h4>")], False
+        for names in map(str.split, layout.split("|")):
+            boxes = [(live | parts).get(n, ipw.HTML()).add_class(f"kit-{n.replace('_', '-')}") for n in names]
+            vars(self).update(zip(names, boxes, strict=True))
+            lines += [ipw.HBox(boxes)] if len(boxes) > 1 else boxes
+        for name, control in (live | parts).items():
+            if action := self.refresh if name in live else getattr(self, f"on_{name}", None):
+                listen = (
+                    control.on_click if isinstance(control, ipw.Button) else partial(control.observe, names="value")
+                )
+                listen(partial(self.attempt, action))
+        for tidy in (gc.unfreeze, gc.collect, gc.freeze):  # else a keystroke now and then waits for a full collection
+            tidy()
+        self.view = ipw.VBox(lines).add_class("kit").add_class("kit-" + title.split(" · ")[1].lower().replace(" ", "-"))
+
+    def attempt(self, action: Callable[[], str | None], *_: Any) -> None:
+        """Do something, unless values are being put in; show what it says. After a fault all else stays."""
+        try:
+            said = None if self.loading else action()
+        except KitError as error:
+            said = sentence_html(f"{error}{'下面仍是上一次的结果。' * (action == self.refresh)}")
+        self.message.value = self.message.value if said is None else said
+
+    def put(self, controls: Iterable[ipw.Widget], values: Iterable[Any]) -> None:
+        """Put values into controls as one change."""
+        self.loading = True
+        for control, value in zip(controls, values, strict=True):
+            control.value = value
+        self.loading = False
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         chart = self.picture()
-        png = base64.b64encode(chart._repr_png_()).decode("ascii")
         text = f"{type(self).__name__}：{chart.axes[0].get_title(loc='left')}"
+        png = base64.b64encode(chart._repr_png_()).decode("ascii")
         return {**self.view._repr_mimebundle_(), "image/png": png, "text/plain": text}
-
-
-PRESETS = {COURSE: COURSE_MARKS, **marks.LADDER, "完整的正则": marks.FULL}
-_FIELDS = ("stem", *"ABCD", "answer")
 
 
 class RegexLab(Panel):
@@ -227,158 +210,258 @@ class RegexLab(Panel):
     Parameters
     ----------
     rows : pandas.DataFrame
-        As `workbook.read_rows` returns them; they are cleaned here (the tutorial's method wants them raw).
+        As `workbook.read_rows` returns them. They are cleaned here: the tutorial's method wants them raw.
     gold : list of dict or None
         As `workbook.read_gold` returns it; without it nothing is said about right and wrong.
 
     Notes
     -----
-    The plain call behind it: ``extraction.compare(rows, extraction.extract(rows, patterns, timeout=1), gold)``.
+    The plain call: ``extraction.compare(rows, extraction.extract(rows, patterns, timeout=1), gold)``.
     """
 
     def __init__(self, rows: pd.DataFrame, gold: list[dict[str, Any]] | None = None):
+        cleaned, subjects = cleaning.clean(rows), list(rows["subject"].unique())
         self.gold, self.truth = gold, {(line["subject"], line["row"]): line for line in gold or []}
-        cleaned = cleaning.clean(rows)
-        subjects = [s for s in SUBJECTS if s in set(rows["subject"])]
         self.frames = {s: (rows[rows["subject"] == s], cleaned[cleaned["subject"] == s]) for s in subjects}
-        self.frames |= {"": (rows, cleaned)}
-        self.raw = {(line.subject, line.row): (line.选项, line.答案) for line in rows.itertuples(index=False)}
-        self.states: dict[Key, str] = {}
-        self.bases: dict[str, dict[Key, str]] = {}
-        self.found: dict[Key, Parsed | list[dict[str, Any]]] = {}
-        self.loading = False
-
-        self.preset = Dropdown(options=list(PRESETS), value="数字加点", description="预设：", style=_LABEL)
-        self.subject = ipywidgets.ToggleButtons(options=[("全部", ""), *((s, s) for s in subjects)])
-        self.subject.style.button_width = "64px"
+        self.frames["全部"] = (rows, cleaned)
+        self.states, self.base, self.found = {}, {}, {}
         labels = {"question": "题号：", "option": "选项标记：", "answer": "答案标记："}
-        self.fields = {
-            name: ipywidgets.Text(description=label, layout=_FULL, style=_LABEL).add_class(f"kit-{name}-pattern")
-            for name, label in labels.items()
-        }
-        self.row = Dropdown(description="看哪一行：", style=_LABEL).add_class("kit-row")
-        self.next = Button(description="下一个没对的行", icon="arrow-right").add_class("kit-next")
-        names = ("kit-message", "kit-count", "kit-change kit-dim", "kit-strip", "kit-row-text")
-        outputs = [HTML(layout=_FULL) for _ in names]
-        for output, name in zip(outputs, names, strict=True):
-            for part in name.split():
-                output.add_class(part)
-        self.message, self.count, self.change, self.strip, self.text = outputs
-        fields = VBox(list(self.fields.values()), layout=_FULL).add_class("kit-code")
-        top = HBox([self.preset.add_class("kit-preset"), self.subject.add_class("kit-subject")])
+        self.fields = {name: ipw.Text(description=label) for name, label in labels.items()}
         super().__init__(
-            "kit-regex-lab", "正则实验室 · Regex Lab", top, fields, *outputs[:4], HBox([self.row, self.next]), self.text
+            "正则实验室 · Regex Lab",
+            "preset subject|question|option|answer|message|count|change|strip|row next|row_text",
+            self.fields,
+            preset=ipw.Dropdown(options=list(PRESETS), value="数字加点", description="预设："),
+            subject=ipw.ToggleButtons(options=["全部", *subjects]),
+            row=ipw.Dropdown(options=list_rows(rows), description="看哪一行："),
+            next=ipw.Button(description="下一个没对的行"),
         )
-        self.preset.observe(self.load, "value")
-        self.subject.observe(self.choose_subject, "value")
-        for field in self.fields.values():
-            field.observe(self.refresh, "value")
-        self.row.observe(self.show_row, "value")
-        self.next.on_click(self.go_next)
-        self.choose_subject()
+        self.attempt(self.on_preset)
 
-    @property
-    def patterns(self) -> marks.Patterns:
-        """The patterns as they stand in the fields; the two that have no field come from the preset."""
-        return replace(PRESETS[self.preset.value], **{name: field.value for name, field in self.fields.items()})
-
-    def parse(self, preset: bool = False, subject: str = "") -> tuple[dict[Key, str], dict[Key, Any]]:
-        """Parse the rows of a subject with the preset or with the fields; return states and what was found."""
-        raw, rows = self.frames[subject]
-        if self.preset.value == COURSE:
-            questions = baseline.extract(raw)
-            found: dict[Key, Any] = {key: [] for key in zip(raw["subject"], raw["row"], strict=True)}
-            for record in questions.to_dict("records"):
-                found[record["subject"], record["row"]].append(record)
-            return find_states(baseline.compare(raw, questions, self.gold)), found
-        patterns = PRESETS[self.preset.value] if preset else self.patterns
-        parsed = extraction.parse_rows(rows, patterns, timeout=TIMEOUT)
-        states = find_states(extraction.compare(rows, extraction.collect(parsed), self.gold))
-        return states, dict(zip(states, parsed, strict=True))
-
-    def load(self, *_: Any) -> None:
+    def on_preset(self) -> str:
         """Put a preset into the fields."""
-        self.loading = True
-        for name, field in self.fields.items():
-            field.value, field.disabled = getattr(PRESETS[self.preset.value], name), self.preset.value == COURSE
-        self.loading = False
-        self.refresh()
+        self.put(self.fields.values(), (getattr(PRESETS[self.preset.value], name) for name in self.fields))
+        for field in self.fields.values():
+            field.disabled = self.preset.value == COURSE
+        return self.refresh()
 
-    def choose_subject(self, *_: Any) -> None:
-        """Offer the rows of the subject."""
-        rows = self.frames[self.subject.value][0]
-        self.row.options = [(name_row(*key), key) for key in zip(rows["subject"], rows["row"], strict=True)]
-        self.load() if not self.states else self.refresh()
+    def on_subject(self) -> str:
+        """Offer the rows of a subject."""
+        self.row.options = list_rows(self.frames[self.subject.value][0])
+        return self.refresh()
 
-    def refresh(self, *_: Any) -> None:
-        """Parse again; if the patterns are not valid or too slow, say so and leave everything else."""
-        if self.loading:
-            return
-        try:
-            states, self.found = self.parse(subject=self.subject.value)
-            if self.preset.value not in self.bases:
-                self.bases[self.preset.value] = self.parse(preset=True)[0]
-        except KitError as error:
-            self.message.value = sentence_html(f"{error}下面仍是上一次的结果。")
-            return
-        before, self.states = self.states, states
-        self.message.value = "" if self.preset.value != COURSE else sentence_html(
-            "教程的方法不能改，只能看：它找到什么就用什么，不挑选。", good=True
-        )
-        self.count.value = count_html(states)
-        edited = self.preset.value != COURSE and self.patterns != PRESETS[self.preset.value]
-        self.change.value = (
-            change_html("上一版", before, states) if before else "改一改上面的正则，这里会写出赢了哪些行、输了哪些行。"
-        ) + (change_html(f"预设“{self.preset.value}”", self.bases[self.preset.value], states) if edited else "")
-        self.show_row()
+    def refresh(self) -> str:
+        """Parse again with the patterns in the fields (those without a field come from the preset)."""
+        (raw, rows), name = self.frames[self.subject.value], self.preset.value
+        patterns = replace(PRESETS[name], **{field: control.value for field, control in self.fields.items()})
+        if name == COURSE:
+            questions = baseline.extract(raw)
+            table, lines = baseline.compare(raw, questions, self.gold), questions.to_numpy().tolist()
+            parsed = [Parsed([q for q in lines if q[:2] == [s, r]], [], [], [], {}) for _, (s, r) in list_rows(raw)]
+        else:
+            parsed = extraction.parse_rows(rows, patterns, timeout=TIMEOUT)
+            table = extraction.compare(rows, extraction.collect(parsed), self.gold)
+        before, self.states = self.states, extraction.name_outcomes(table)
+        self.found = dict(zip(self.states, parsed, strict=True))
+        self.base.update({} if patterns != PRESETS[name] else self.states)
+        self.count.value = re.sub(r"\d+", r'<b class="kit-n">\g<0></b>', self.headline())
+        self.change.value = change_html("上一版", before, self.states)
+        self.change.value += change_html(f"预设“{name}”", self.base, self.states)
+        self.on_row()
+        return sentence_html(COURSE_HINT, good=True) if name == COURSE else ""
 
-    def show_row(self, *_: Any) -> None:
+    def on_row(self) -> None:
         """Show the chosen row: what became of it, why, and its texts with the marks coloured."""
         key = self.row.value
+        self.strip.value = strip_html(self.states, key)
         if key not in self.states:
             return
-        self.strip.value = strip_html(self.states, key)
-        found, state = self.found[key], self.states[key]
-        texts, reasons, records = {}, [], found
-        cells = {name: (cell if isinstance(cell, str) else "（空）", []) for name, cell in zip(("选项", "答案"), self.raw[key], strict=True)}
-        if isinstance(found, Parsed):
-            texts = {**cells, **found.texts}
-            reasons = [line[-1] for line in found.problems]
-            records = [dict(zip(extraction.QUESTION_COLUMNS, line, strict=True)) for line in found.questions]
-        else:
-            matcher = marks.Matcher(COURSE_MARKS)
-            roles = {"选项": {"question": "number", "option": "option"}, "答案": {"answer": "answer"}}
-            for name, (text, _) in cells.items():
-                texts[name] = (text, [Span(*m.span(), role) for own, role in roles[name].items() for m in matcher.find(own, text)])
-            reasons = [] if found else ["题目和答案的个数不相等，教程一声不响地丢掉了这一行。"]
-        if state == "wrong":
-            reasons.append(first_difference(records, self.truth[key]))
-        why = f"{STATES[state].sign} {name_row(*key)}：{STATES[state].words}，读出 {len(records)} 道选择题。"
-        why += "".join(f"<br>· {escape(reason)}" for reason in reasons)
-        good = "good" if state in ("right", "told", "kept") else "bad"
-        sides = "".join(
-            f'<div><h5>{name}</h5><div class="kit-text" tabindex="0">{spans_html(*texts[name])}</div></div>' for name in texts
+        state, found = self.states[key], self.found[key]
+        reasons = [line[-1] for line in found.problems]
+        reasons += [extraction.first_difference(found.questions, self.truth[key])] if state == "wrong" else []
+        read = f"读出 {len(found.questions)} 道选择题、{len(found.short_answers)} 道简答题。"
+        why = "<br>· ".join(map(escape, [f"{OUTCOME_WORDS[state]}：{read}", *reasons]))
+        cells = self.frames[key[0]][1].set_index("row").loc[key[1], ["选项", "答案"]]
+        texts = {name: found.texts.get(name, (str(cell), [])) for name, cell in cells.items()}
+        boxes = "".join(pieces_html(name, extraction.segments(*own)) for name, own in texts.items())
+        self.row_text.value = (
+            f'<div class="kit-{"bad" if state in BAD else "good"}">{why}</div><div class="kit-two">{boxes}</div>'
         )
-        self.text.value = f'<div class="kit-{good} kit-why">{why}</div><div class="kit-two">{sides}</div>'
 
-    def go_next(self, *_: Any) -> None:
+    def on_next(self) -> None:
         """Choose the next row that is not right."""
-        keys = list(self.states)
-        at = keys.index(self.row.value) + 1
-        self.row.value = next((k for k in keys[at:] + keys[:at] if self.states[k] not in ("right", "told", "kept")), keys[at - 1])
+        keys = [key for _, key in self.row.options if self.states.get(key) in BAD or key == self.row.value]
+        self.row.value = keys[(keys.index(self.row.value) + 1) % len(keys)]
+
+    def headline(self) -> str:
+        """Return how many rows are kept and how many of them are right."""
+        kept, right = extraction.count_outcomes(self.states)
+        return f"保留 {kept} / {len(self.states)} 行，{'无标准答案' if right is None else f'其中正确 {right} 行'}"
 
     def picture(self) -> figures.Chart:
         """Draw the strip and the counts."""
-        n = {name: sum(own == name for own in self.states.values()) for name in STATES}
-        kept, right = n["right"] + n["wrong"] + n["kept"], "无标准答案" if n["kept"] + n["out"] else f"其中正确 {n['right']} 行"
-        figure, axes = figures.new_figure(f"{self.preset.value}：保留 {kept} / {len(self.states)} 行，{right}", 9, 2.3)
+        figure, axes = figures.new_figure(f"{self.preset.value}：{self.headline()}", 9, 1.4)
+        for i, state in enumerate(self.states.values()):
+            axes.text(i % 64, -(i // 64), OUTCOME_WORDS[state][0], backgroundcolor=_COLOURS[state], size=7, ha="center")
+        axes.set(xlim=(-1, 65), ylim=(-len(self.states) / 64, 0.7))
+        axes.set_axis_off()
         return figure
 
 
-def link_html(folder: Path) -> str:
-    """Return a link to a folder, as seen from the notebook, and where it is on the disk."""
-    try:
-        address = quote(Path(os.path.relpath(folder)).as_posix())
-    except ValueError:  # Windows: on another drive
-        return escape(folder.resolve())
-    return f'<a href="{address}" target="_blank" rel="noopener">打开文件夹</a>（{escape(folder.resolve())}）'
+class PromptStudio(Panel):
+    """Edit the prompt of either subject and see at once what it does to the data.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        The cleaned rows.
+    extraction : Extraction
+        What `extraction.extract` returned for them.
+    folder : str or Path
+        Where named prompts are kept, ``data/processed/prompts`` in the notebooks.
+
+    Notes
+    -----
+    The plain call: ``prompts.count_steps(prompts.funnel(rows, extraction, templates))``.
+    """
+
+    def __init__(self, rows: pd.DataFrame, extraction: Extraction, folder: str | Path):
+        self.rows, self.found, self.folder = rows, extraction, folder
+        self.outputs = prompts.make_outputs(rows, extraction)
+        self.made = {(subject, row): own for subject, row, *own, _ in self.outputs}
+        self.texts = {s: prompts.TEMPLATES[s] for s in rows["subject"].unique()}
+        self.good = dict(self.texts)
+        self.parts = {name: ipw.Textarea(rows=n) for name, n in (("opening", 3), ("template", 8), ("closing", 2))}
+        buttons = {"load": "载入", "delete": "删除", "save": "保存"}
+        super().__init__(
+            "提示词工作台 · Prompt Studio",
+            "source load delete name save|subject unlock|warning|opening|template funnel|closing|message"
+            "|fallen lengths|row|rendered difference",
+            self.parts,
+            source=ipw.Dropdown(options=[*SOURCES, *prompts.list_prompts(folder)]),
+            name=ipw.Text(placeholder="起个名字，再保存"),
+            subject=ipw.ToggleButtons(options=list(self.texts)),
+            unlock=ipw.Checkbox(description="解锁主办方固定的部分（灰色的开头和结尾）", indent=False),
+            row=ipw.Dropdown(options=list_rows(rows), description="看哪一行："),
+            **{name: ipw.Button(description=label) for name, label in buttons.items()},
+        )
+        self.on_unlock()
+        self.attempt(self.on_subject)
+
+    def on_subject(self) -> str:
+        """Show the template of a subject and offer its rows."""
+        subject = self.subject.value
+        self.put(self.parts.values(), prompts.split_template(self.texts[subject], subject))
+        self.row.options = [row for row in list_rows(self.rows) if row[1] in self.made and row[1][0] == subject]
+        return self.refresh()
+
+    def on_unlock(self) -> None:
+        """Lock or unlock the organisers' part, and warn of what may come of editing it."""
+        self.opening.disabled = self.closing.disabled = not self.unlock.value
+        warning = "开头和结尾是主办方定的，出题时用的就是它们。改了以后，训练和出题的提示词对不上，模型会不知所措。"
+        self.warning.value = sentence_html(warning) if self.unlock.value else ""
+
+    def refresh(self) -> str:
+        """Send all rows through the funnel again and show everything."""
+        subject = self.subject.value
+        self.texts[subject] = template = "\n\n".join(part.value for part in self.parts.values() if part.value)
+        good = {**self.good, subject: template}
+        self.passed, self.good = prompts.funnel(self.rows, self.found, good, outputs=self.outputs), good
+        self.funnel.value, self.fallen.value = funnel_html(self.passed), fallen_html(self.passed)
+        self.lengths.value, self.difference.value = lengths_html(self.passed), difference_html(template, subject)
+        self.on_row()
+        return ""
+
+    def on_row(self) -> None:
+        """Show the chosen row's prompt."""
+        key = self.row.value
+        pieces = prompts.segments(self.good[key[0]], *self.made[key]) if key else []
+        self.rendered.value = pieces_html("填好的提示词", pieces)
+
+    def on_load(self) -> str:
+        """Load the chosen prompts, of both subjects."""
+        templates = SOURCES.get(self.source.value) or prompts.load_prompt(self.source.value, self.folder)
+        self.texts = {s: templates.get(s, prompts.TEMPLATES[s]) for s in self.texts}
+        self.good = dict(self.texts)
+        return self.on_subject()
+
+    def on_save(self) -> str:
+        """Save the prompts of both subjects under the name that was typed."""
+        name = prompts.save_prompt(self.name.value, self.texts, self.folder).stem
+        self.source.options = [*SOURCES, *prompts.list_prompts(self.folder)]
+        self.source.value = name
+        return sentence_html(f"已经保存为“{name}”，04 会用到它。", good=True)
+
+    def on_delete(self) -> str:
+        """Delete the chosen prompts."""
+        if (name := self.source.value) in SOURCES:
+            raise KitError("这一份删不掉。请先选一份自己保存的。")
+        prompts.delete_prompt(name, self.folder)
+        self.source.options = [*SOURCES, *prompts.list_prompts(self.folder)]
+        return sentence_html(f"已经删除“{name}”。", good=True)
+
+    def picture(self) -> figures.Chart:
+        """Draw the funnel."""
+        steps = prompts.count_steps(self.passed)
+        return figures.funnel(steps, f"{len(self.rows)} 行剩下 {steps[prompts.STEPS[-1]]} 行")
+
+
+class MixDesk(Panel):
+    """Choose what the data set is made of, check it, and export it.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        The cleaned rows.
+    extraction : Extraction
+        What `extraction.extract` returned for them.
+    pairs : pandas.DataFrame
+        What `prompts.make_pairs` returned for them.
+    folder : str or Path
+        Where to write the files.
+
+    Notes
+    -----
+    The plain calls: `merging.choose_rows`, `merging.make_dataset`, `merging.check_dataset`, `merging.build`.
+    """
+
+    def __init__(self, rows: pd.DataFrame, extraction: Extraction, pairs: pd.DataFrame, folder: str | Path):
+        self.given, self.pairs, self.folder = (rows, extraction), pairs, Path(folder)
+        self.sizes, self.dataset = pairs["subject"].value_counts(sort=False), pairs.head(0).assign(split="", origin="")
+        numbers = {s: ipw.BoundedIntText(n, 0, n, description=f"{s}行数：") for s, n in self.sizes.items()}
+        live = numbers | {
+            "method": ipw.Dropdown(
+                options={name: key for key, name in merging.METHODS.items()}, value="shuffled", description="不够时："
+            ),
+            "seed": ipw.BoundedIntText(0, 0, 9999, description="随机种子："),
+            "share": ipw.IntSlider(10, 0, 50, 5, description="验证集 %："),
+        }
+        layout = f"{' '.join(numbers)}|method seed|share|message|mix|checks|export|exported"
+        super().__init__("配料台 · Mix Desk", layout, live, export=ipw.Button(description="导出"))
+        self.attempt(self.refresh)
+
+    def refresh(self) -> str:
+        """Make the data set again and show what it is made of."""
+        counts = {subject: vars(self)[subject].value for subject in self.sizes.index}
+        chosen = merging.choose_rows(self.pairs, counts, self.seed.value)
+        options = {"method": self.method.value, "val_share": self.share.value / 100, "seed": self.seed.value}
+        self.dataset, self.chosen = merging.make_dataset(chosen, **options), chosen
+        checks = merging.check_dataset(self.dataset)
+        self.checks.value = "".join(sentence_html(text, good) for good, text in checks)
+        self.mix.value, self.exported.value = mix_html(self.dataset), ""
+        return ""
+
+    def on_export(self) -> str:
+        """Write the files of `merging.build`; say how many rows are in each, and where they are."""
+        self.refresh()
+        report = merging.build(*self.given, self.chosen, self.dataset, self.folder)
+        counts = "，".join(f"{name} {report[split]} 行" for name, split in merging.EXPORTED.items())
+        done = sentence_html(f"已经写好：{counts}。", good=True)
+        link = f'<a href="{quote(self.folder.as_posix())}" target="_blank" rel="noopener">打开文件夹</a>'
+        self.exported.value = f"{done}{link}（{escape(self.folder.resolve())}）"
+        return ""
+
+    def picture(self) -> figures.Chart:
+        """Draw what the data set is made of."""
+        n = self.dataset["split"].value_counts()
+        return figures.mix(self.dataset, f"训练集 {n.get('train', 0)} 行，验证集 {n.get('val', 0)} 行")

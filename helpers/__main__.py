@@ -76,8 +76,6 @@ def build_files(folder: Path, out: Path, fields: str) -> int:
     from helpers import cleaning, extraction, merging, prompts, workbook
 
     names = tuple(name.strip() for name in fields.replace("，", ",").split(","))
-    if len(names) != 2 or not all(names) or names[0] == names[1]:
-        raise KitError(f"--fields 要写两个不同的名字，用逗号隔开，如 input,target。现在是“{fields}”。")
     sheets = workbook.find_sheets(folder)
     for subject in workbook.SUBJECTS:
         if subject not in sheets:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from helpers import COLUMNS, KitError
 from helpers import answers as answering
 from helpers.answers import Reply
 from helpers.marks import (
@@ -54,7 +55,7 @@ PROBLEMS = {
     "formula": "这一格是公式，不是文字。请在 Excel 里“粘贴为数值”。",
     "no_question": "找不到题号（如 1.）。请在每道题前面补上题号。",
     "no_number": "第一题前面没有题号。请补上题号，如 1.。",
-    "no_choice_question": "只有简答题，没有选择题，不能做成训练样本。简答题已单独保存。",
+    "no_choice_question": "只有简答题，没有选择题，不能做成训练样本。这些简答题会单独放在一张表里。",
     "empty_stem": "题号后面没有题干。请补上题干。",
     "missing_options": "找不到选项 {letters}。请补上，或检查选项字母。",
     "extra_option": "选项多于四个（有 E）。单选题只能有 A–D，请核对这一题。",
@@ -152,6 +153,8 @@ def extract(rows: pd.DataFrame, patterns: Patterns = FULL, *, timeout: float | N
 
 def parse_rows(rows: pd.DataFrame, patterns: Patterns = FULL, *, timeout: float | None = None) -> list[Parsed]:
     """Parse every row; the first half of `extract`, which also tells where the marks are."""
+    if not isinstance(rows, pd.DataFrame) or not set(COLUMNS) <= set(rows.columns):
+        raise KitError("extract 要的是整张表：先 workbook.read_rows，再 cleaning.clean。")
     matcher = Matcher(patterns, timeout)
     columns = (rows[name] for name in ("subject", "row", "阅读文本", "选项", "答案"))
     return [parse_row(*cells, matcher) for cells in zip(*columns, strict=True)]

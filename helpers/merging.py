@@ -106,6 +106,10 @@ def make_dataset(
     >>> make_dataset(pairs, minimum=12).groupby(["split", "origin"]).size().to_dict()
     {('train', 'shuffled'): 3, ('train', 'source'): 9, ('val', 'source'): 1}
     """
+    if not isinstance(pairs, pd.DataFrame) or not {"subject", "row", "input", "output"} <= set(pairs.columns):
+        raise KitError("make_dataset 要的是 prompts.make_pairs 的结果。")
+    if any(isinstance(value, str) or value is None for value in (minimum, val_share)):
+        raise KitError("minimum 和 val_share 要写数字，不加引号。")
     if method not in METHODS:
         raise KitError(f"不认识的方法“{method}”。可以用的有：{'、'.join(METHODS)}。")
     if not 0 <= val_share < 1:
@@ -393,6 +397,8 @@ def export(
 
 def _export_files(dataset: pd.DataFrame, fields: tuple[str, str]) -> dict[str, bytes]:
     """Return the names and contents of the files of `export`."""
+    if isinstance(fields, str) or len(fields) != 2 or len(set(fields)) != 2 or not all(fields):
+        raise KitError(f"两个字段要有两个不同的名字，如 input 和 target。现在是：{fields!r}。")
     named = dict(zip(("input", "output"), fields, strict=True))
     train, val = (dataset.loc[dataset["split"] == split, ["input", "output"]] for split in ("train", "val"))
     pairs = list(train.itertuples(index=False))

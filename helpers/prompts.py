@@ -114,8 +114,42 @@ def check_template(template: str) -> list[str]:
         if token[1] is not None:
             used.append(token[1])
     if "text" not in used:
-        raise KitError("提示词里没有 {text}：模型会看不到阅读文本。请在放文章的地方写上 {text}。")
+        hint = "花括号要用英文的 { }。" if "｛" in template else ""
+        raise KitError(f"提示词里没有 {{text}}：模型会看不到阅读文本。请在放文章的地方写上 {{text}}。{hint}")
     return used
+
+
+def complete_templates(templates: Mapping[str, str] | None) -> dict[str, str]:
+    """Return checked prompts for all subjects; a subject that is left out gets its prompt from ``TEMPLATES``.
+
+    Parameters
+    ----------
+    templates : mapping of str to str, optional
+        Prompts by subject.
+
+    Returns
+    -------
+    dict of str to str
+        One prompt a subject.
+
+    Raises
+    ------
+    KitError
+        If this is no mapping, a subject is not known, or a template is not valid; the message names
+        the subject.
+    """
+    if templates is not None and not isinstance(templates, Mapping):
+        raise KitError('提示词要按科目写成字典，如 {"语文": "……{text}"}。')
+    for subject, template in (templates or {}).items():
+        if subject not in TEMPLATES:
+            raise KitError(f"不认识的科目“{subject}”。提示词的科目只能是：{'、'.join(TEMPLATES)}。")
+        if not isinstance(template, str):
+            raise KitError(f"{subject}的提示词要是一段文字，现在是 {template!r}。")
+        try:
+            check_template(template)
+        except KitError as error:
+            raise KitError(f"{subject}：{error}") from error
+    return {**TEMPLATES, **(templates or {})}
 
 
 def render(template: str, text: str, count: int) -> str:
@@ -195,9 +229,7 @@ def make_pairs(
     KitError
         If a template is not valid.
     """
-    templates = {**TEMPLATES, **(templates or {})}
-    for subject in rows["subject"].unique():
-        check_template(templates[subject])
+    templates = complete_templates(templates)
     pairs = [
         [subject, row, render(templates[subject], text, count), output]
         for subject, row, text, count, output in make_outputs(rows, extraction, keep_partial=keep_partial)
@@ -281,9 +313,7 @@ def funnel(
     KitError
         If a template is not valid.
     """
-    templates = {**TEMPLATES, **(templates or {})}
-    for subject in rows["subject"].unique():
-        check_template(templates[subject])
+    templates = complete_templates(templates)
     outputs = make_outputs(rows, extraction) if outputs is None else outputs
     made = {(subject, row): own for subject, row, *own in outputs}
     messages = (
@@ -374,8 +404,7 @@ def save_prompt(name: str, templates: Mapping[str, str], folder: str | Path) -> 
     KitError
         If the name or a template is not valid.
     """
-    for template in templates.values():
-        check_template(template)
+    complete_templates(templates)
     return write_whole(_prompt_file(name, folder), json.dumps(dict(templates), ensure_ascii=False, indent=1) + "\n")
 
 
@@ -384,8 +413,7 @@ def load_prompt(name: str, folder: str | Path) -> dict[str, str]:
     path = _prompt_file(name, folder)
     try:
         templates = json.loads(path.read_text(encoding="utf-8"))
-        for template in templates.values():
-            check_template(template)
+        complete_templates(templates)
     except FileNotFoundError as error:
         names = "、".join(list_prompts(folder)) or "还没有"
         raise KitError(f"没有叫“{name}”的提示词。已经保存的有：{names}。") from error

@@ -220,7 +220,7 @@ def test_fields_are_renamed(build, write_workbook, good_rows, tmp_path):
 def test_unusable_field_names_are_told(build):
     done = build("--fields", "input,input")
     assert (done.code, done.err.count("\n"), done.folder.exists()) == (2, 1, False)
-    assert "--fields" in done.err
+    assert "两个不同的名字" in done.err
 
 
 # Sheets that differ from the contest's and are good

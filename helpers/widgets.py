@@ -26,7 +26,7 @@ from helpers.extraction import OUTCOME_WORDS, Extraction, Parsed
 from helpers.workbook import FIRST_LINE
 
 Key = tuple[str, int]
-TIMEOUT = 0.9
+TIMEOUT = 0.6
 """Seconds for all searches that one edit sets off."""
 SHOWN = 6000
 """Characters of one piece of text that are put on the screen."""

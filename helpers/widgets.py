@@ -6,7 +6,6 @@ picture stands in a panel's place; no widget state is kept. The looks are in ``w
 """
 
 import base64
-import gc
 import html
 import re
 from collections import Counter
@@ -178,8 +177,6 @@ class Panel:
                     control.on_click if isinstance(control, ipw.Button) else partial(control.observe, names="value")
                 )
                 listen(partial(self.attempt, action))
-        for tidy in (gc.unfreeze, gc.collect, gc.freeze):  # else a keystroke now and then waits for a full collection
-            tidy()
         self.view = ipw.VBox(lines).add_class("kit").add_class("kit-" + title.split(" · ")[1].lower().replace(" ", "-"))
 
     def attempt(self, action: Callable[[], str | None], *_: Any) -> None:
@@ -386,7 +383,8 @@ class PromptStudio(Panel):
         return self.on_subject()
 
     def on_save(self) -> str:
-        """Save the prompts of both subjects under the name that was typed."""
+        """Save the prompts of both subjects, as they stand in the fields, under the name that was typed."""
+        self.refresh()
         name = prompts.save_prompt(self.name.value, self.texts, self.folder).stem
         self.source.options = [*SOURCES, *prompts.list_prompts(self.folder)]
         self.source.value = name

@@ -6,6 +6,7 @@ picture stands in a panel's place; no widget state is kept. The looks are in ``w
 """
 
 import base64
+import gc
 import html
 import re
 from collections import Counter
@@ -177,6 +178,7 @@ class Panel:
                     control.on_click if isinstance(control, ipw.Button) else partial(control.observe, names="value")
                 )
                 listen(partial(self.attempt, action))
+        gc.freeze()  # else a keystroke now and then waits for a collection of all that was loaded before
         self.view = ipw.VBox(lines).add_class("kit").add_class("kit-" + title.split(" · ")[1].lower().replace(" ", "-"))
 
     def attempt(self, action: Callable[[], str | None], *_: Any) -> None:

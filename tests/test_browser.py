@@ -72,12 +72,17 @@ def open_panel(browser, expect):
 
 
 @pytest.fixture(scope="module")
-def lab_panel(lab, open_panel):
-    """Return a function that returns a notebook's panel in JupyterLab; the notebook runs once."""
-    panels = {}
+def panels():
+    """Return the panels that are open, by name."""
+    return {}
+
+
+@pytest.fixture
+def lab_panel(lab, open_panel, panels, request):
+    """Return a function that returns a notebook's panel in JupyterLab; the notebook runs once, unless a test fails."""
 
     def get(notebook, name):
-        if name not in panels:
+        if name not in panels or getattr(request.node, "execution_count", 1) > 1:
             panels[name] = open_panel(f"{lab}/lab/tree/notebooks/{notebook}.ipynb?reset", name)
         return panels[name]
 
@@ -317,6 +322,7 @@ def test_method_seed_and_share_change_the_composition(mix_desk, expect_mix, expe
     expect_mix(mix_desk, method="none", val_share=0.1, seed=7)
     expect(mix_desk.locator(".kit-checks .kit-bad")).to_contain_text("最少要 150 行")
     choose(mix_desk, "method", merging.METHODS["repeat"])
+    expect_mix(mix_desk, method="repeat", val_share=0.1, seed=7)
     mix_desk.locator(".kit-share .noUi-handle").press("ArrowRight")
     expect_mix(mix_desk, method="repeat", val_share=0.15, seed=7)
 

@@ -15,6 +15,7 @@ ORDER = (
     "extraction",
     "prompts",
     "merging",
+    "client",  # what finetuning and evaluation ask models through
     "finetuning",
     "evaluation",
     "figures",

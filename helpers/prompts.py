@@ -100,10 +100,19 @@ def check_template(template: str) -> list[str]:
     >>> check_template("请出 {count} 道题：{text}")
     ['count', 'text']
     """
+    used = find_placeholders(template)
+    if "text" not in used:
+        hint = "花括号要用英文的 { }。" if "｛" in template else ""
+        raise KitError(f"提示词里没有 {{text}}：模型会看不到阅读文本。请在放文章的地方写上 {{text}}。{hint}")
+    return used
+
+
+def find_placeholders(text: str, name: str = "提示词") -> list[str]:
+    """Return the placeholders in a prompt or a part of one; what is wrong is a KitError that begins with its name."""
     used = []
-    for token in _TOKEN.finditer(template):
-        line = template.count("\n", 0, token.start()) + 1
-        place = f"提示词第 {line} 行第 {token.start() - template.rfind(chr(10), 0, token.start())} 个字符"
+    for token in _TOKEN.finditer(text):
+        line = text.count("\n", 0, token.start()) + 1
+        place = f"{name}第 {line} 行第 {token.start() - text.rfind(chr(10), 0, token.start())} 个字符"
         known = "、".join("{" + name + "}" for name in PLACEHOLDERS)
         if token[0] in "{}":
             raise KitError(
@@ -113,9 +122,6 @@ def check_template(template: str) -> list[str]:
             raise KitError(f"{place}的占位符“{token[0]}”不认识。可以用的有：{known}。")
         if token[1] is not None:
             used.append(token[1])
-    if "text" not in used:
-        hint = "花括号要用英文的 { }。" if "｛" in template else ""
-        raise KitError(f"提示词里没有 {{text}}：模型会看不到阅读文本。请在放文章的地方写上 {{text}}。{hint}")
     return used
 
 

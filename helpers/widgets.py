@@ -8,6 +8,7 @@ picture stands in a panel's place; no widget state is kept. The looks are in ``w
 import base64
 import gc
 import html
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -15,6 +16,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
+from threading import RLock
 from typing import Any
 from urllib.parse import quote
 
@@ -26,8 +28,8 @@ from helpers.extraction import OUTCOME_WORDS, Extraction, Parsed
 from helpers.workbook import FIRST_LINE
 
 Key = tuple[str, int]
-TIMEOUT = 0.6
-"""Seconds for all searches that one edit sets off."""
+TIMEOUT = 0.4
+"""Seconds for all searches of one edit. The last one is stopped by processor time, so a busy machine takes longer."""
 SHOWN = 6000
 """Characters of one piece of text that are put on the screen."""
 COURSE = "教程的方法"
@@ -39,7 +41,6 @@ SOURCES = {"（工具箱的提示词）": prompts.TEMPLATES, "（教程的提示
 BAD = {"wrong", "lost", "out"}
 ROLES = {"number": "题号", "option": "选项", "answer": "答案", "unused": "未用", "text": "阅读文本", "count": "题数"}
 ORIGINS = {"source": "原有", "repeat": "重复", "shuffled": "打乱"}
-_COLOURS = dict(zip(OUTCOME_WORDS, [figures.BLUE, figures.RED, figures.SKY, figures.ORANGE] * 2, strict=False))
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -87,7 +88,7 @@ def change_html(label: str, before: Mapping[Key, str], after: Mapping[Key, str])
 
 
 def strip_html(states: Mapping[Key, str], chosen: Key | None = None) -> str:
-    """Return one small cell a row, with a sign and a title; a line for each subject; the legend."""
+    """Return one small cell a row, with a sign and a title, a line for each subject, and the legend."""
     lines, cell = {}, '<span class="kit-cell kit-{0}" title="{1}">{2[0]}</span>'.format
     for (subject, row), state in states.items():
         title = f"{subject} 第 {row + FIRST_LINE} 行：{OUTCOME_WORDS[state][2:]}"
@@ -101,12 +102,11 @@ def strip_html(states: Mapping[Key, str], chosen: Key | None = None) -> str:
 def bars_html(lines: Mapping[str, list[tuple[str, str, int]]], whole: int) -> str:
     """Return one bar a line, made of parts (class, label, size), with the line's sum behind it."""
     part = '<div class="kit-{0}" style="width:{1:.2f}%" title="{2} {4}">{3} {4}</div>'.format
-    bars = {
-        name: "".join(part(kind, 100 * n / whole, label, label * (n > whole / 9), n) for kind, label, n in parts if n)
-        for name, parts in lines.items()
-    }
-    line = '<div class="kit-line">{}<div class="kit-bar">{}</div><b>{}</b></div>'.format
-    return "".join(line(name, bar, sum(n for *_, n in lines[name])) for name, bar in bars.items())
+    shown = ""
+    for name, parts in lines.items():
+        bar = "".join(part(kind, 100 * n / whole, label, label * (n > whole / 9), n) for kind, label, n in parts if n)
+        shown += f'<div class="kit-line">{name}<div class="kit-bar">{bar}</div><b>{sum(n for *_, n in parts)}</b></div>'
+    return shown
 
 
 def funnel_html(passed: pd.DataFrame) -> str:
@@ -124,14 +124,13 @@ def fallen_html(passed: pd.DataFrame) -> str:
 
 def lengths_html(passed: pd.DataFrame, limit: int = prompts.LENGTH_LIMIT) -> str:
     """Return a histogram of lengths for each subject, with the limit."""
-    top, pieces = max([limit, *passed["length"].dropna()]) * 1.05, []
+    top, shown, bar = max([limit, *passed["length"].dropna()]) * 1.05, "", '<div style="height:{:.0f}%"></div>'.format
     for subject, own in passed.dropna(subset=["length"]).groupby("subject", sort=False)["length"]:
         bins = Counter((own.astype(float) / top * 60).astype(int))
-        heights = (100 * bins[i] / max(bins.values()) for i in range(60))
-        bars = "".join(f'<div class="kit-{subject}-source" style="height:{height:.0f}%"></div>' for height in heights)
-        pieces.append(f"<h5>{subject}的长度：{own.min()}–{own.max()} 字，虚线是上限 {limit} 字</h5>")
-        pieces.append(f'<div class="kit-hist">{bars}<i style="left:{100 * limit / top:.1f}%"></i></div>')
-    return "".join(pieces)
+        bars = "".join(bar(100 * bins[i] / max(bins.values())) for i in range(60))
+        shown += f"<h5>{subject}的长度：{own.min()}–{own.max()} 字，虚线是上限 {limit} 字</h5>"
+        shown += f'<div class="kit-hist kit-hist-{subject}">{bars}<i style="left:{100 * limit / top:.1f}%"></i></div>'
+    return shown
 
 
 def difference_html(template: str, subject: str) -> str:
@@ -150,44 +149,72 @@ def mix_html(dataset: pd.DataFrame) -> str:
 
 
 class Panel:
-    """What the three have in common: parts in lines, sentences for faults, a picture for the stored notebook.
+    """What the three have in common: parts on a grid, sentences for faults, a picture for the stored notebook.
 
     Parameters
     ----------
     title : str
         Stands at the top; the part behind the dot, as a class, names the panel.
-    layout : str
-        The names of the parts, lines separated by ``|``. Each part becomes an attribute and gets the
-        class ``kit-NAME``; a part that is not given is an ``HTML``.
-    live : mapping of str to ipywidgets.Widget
-        The controls whose every change calls ``refresh``.
-    **parts : ipywidgets.Widget
-        The other controls. The control ``NAME`` calls the method ``on_NAME``, where there is one.
+    live : collection of str
+        The names of the controls whose every change calls ``refresh``.
+    texts : str
+        The names of the parts that are HTML.
+    **controls : ipywidgets.Widget
+        The controls, in the order of the tab key. One that is not live calls ``show_NAME`` at once, or
+        ``on_NAME`` behind all that was typed and chosen before, where there is such a method.
+
+    Notes
+    -----
+    Each part becomes an attribute and gets the class ``kit-NAME``, by which ``widgets.css`` places it.
+
+    A click must not overtake what was typed before it, and left to itself it does: while the kernel works
+    on one value of a field, the browser keeps the field's next one back, but sends clicks at once; and
+    ipykernel may handle a click on another thread than values. So an action first goes to the browser and
+    back, as a number that the front end copies from ``ping`` to ``pong``: once for the first number, which
+    may still come by another thread; once for the value that is worked on; once for the one kept back.
     """
 
-    def __init__(self, title: str, layout: str, live: Mapping[str, ipw.Widget], **parts: ipw.Widget):
+    def __init__(self, title: str, live: Collection[str], texts: str, **controls: ipw.Widget):
         css = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
-        lines, self.loading = [ipw.HTML(f"<style>{css}</style><h4>{title}</h4>")], False
-        for names in map(str.split, layout.split("|")):
-            boxes = [(live | parts).get(n, ipw.HTML()).add_class(f"kit-{n.replace('_', '-')}") for n in names]
-            vars(self).update(zip(names, boxes, strict=True))
-            lines += [ipw.HBox(boxes)] if len(boxes) > 1 else boxes
-        for name, control in (live | parts).items():
-            if action := self.refresh if name in live else getattr(self, f"on_{name}", None):
-                listen = (
-                    control.on_click if isinstance(control, ipw.Button) else partial(control.observe, names="value")
-                )
-                listen(partial(self.attempt, action))
+        self.loading, self.lock, self.waiting = False, RLock(), []
+        self.ping, self.pong = ipw.IntText(), ipw.IntText()
+        self.trips = 3 if getattr(self.ping.comm, "kernel", None) else 0  # no kernel, no browser
+        self.link = ipw.jsdlink((self.ping, "value"), (self.pong, "value"))
+        self.pong.observe(self.arrive, "value")
+        parts = controls | {name: ipw.HTML() for name in texts.split()}
+        for name, part in parts.items():
+            setattr(self, name, part.add_class(f"kit-{name.replace('_', '-')}"))
+            if at_once := self.refresh if name in live else getattr(self, f"show_{name}", None):
+                part.observe(partial(self.attempt, at_once), "value")
+            elif action := getattr(self, f"on_{name}", None):
+                listen = part.on_click if isinstance(part, ipw.Button) else partial(part.observe, names="value")
+                listen(partial(self.queue, action))
         gc.freeze()  # else a keystroke now and then waits for a collection of all that was loaded before
-        self.view = ipw.VBox(lines).add_class("kit").add_class("kit-" + title.split(" · ")[1].lower().replace(" ", "-"))
+        self.view = ipw.VBox([ipw.HTML(f"<style>{css}</style><h4>{title}</h4>"), *parts.values()])
+        self.view.add_class("kit").add_class("kit-" + title.split(" · ")[1].lower().replace(" ", "-"))
 
     def attempt(self, action: Callable[[], str | None], *_: Any) -> None:
         """Do something, unless values are being put in; show what it says. After a fault all else stays."""
-        try:
-            said = None if self.loading else action()
-        except KitError as error:
-            said = sentence_html(f"{error}{'下面仍是上一次的结果。' * (action == self.refresh)}")
-        self.message.value = self.message.value if said is None else said
+        with self.lock:
+            try:
+                said = None if self.loading else action()
+            except KitError as error:
+                said = sentence_html(f"{error}{'下面仍是上一次的结果。' * (action == self.refresh)}")
+            self.message.value = self.message.value if said is None else said
+
+    def queue(self, action: Callable[[], str | None], *_: Any) -> None:
+        """Do something after its trips: behind all that was typed and chosen before."""
+        with self.lock:
+            self.waiting.append((self.ping.value + self.trips, action))
+            self.arrive()
+
+    def arrive(self, *_: Any) -> None:
+        """Do what has made its trips; send the number on its way again for what has not."""
+        with self.lock:
+            while self.waiting and self.waiting[0][0] <= self.pong.value:
+                self.attempt(self.waiting.pop(0)[1])
+            if self.waiting:
+                self.ping.value = self.pong.value + 1
 
     def put(self, controls: Iterable[ipw.Widget], values: Iterable[Any]) -> None:
         """Put values into controls as one change."""
@@ -199,7 +226,7 @@ class Panel:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         chart = self.picture()
         text = f"{type(self).__name__}：{chart.axes[0].get_title(loc='left')}"
-        png = base64.b64encode(chart._repr_png_()).decode("ascii")
+        png = base64.b64encode(chart._repr_png_()).decode()
         return {**self.view._repr_mimebundle_(), "image/png": png, "text/plain": text}
 
 
@@ -219,19 +246,19 @@ class RegexLab(Panel):
     """
 
     def __init__(self, rows: pd.DataFrame, gold: list[dict[str, Any]] | None = None):
-        cleaned, subjects = cleaning.clean(rows), list(rows["subject"].unique())
-        self.gold, self.truth = gold, {(line["subject"], line["row"]): line for line in gold or []}
-        self.frames = {s: (rows[rows["subject"] == s], cleaned[cleaned["subject"] == s]) for s in subjects}
-        self.frames["全部"] = (rows, cleaned)
+        self.raw, self.rows, self.gold = rows, cleaning.clean(rows), gold
+        self.cells = self.rows.set_index(["subject", "row"])[["选项", "答案"]].to_dict("index")
+        self.truth = {(line["subject"], line["row"]): line for line in gold or []}
         self.states, self.base, self.found = {}, {}, {}
         labels = {"question": "题号：", "option": "选项标记：", "answer": "答案标记："}
         self.fields = {name: ipw.Text(description=label) for name, label in labels.items()}
         super().__init__(
             "正则实验室 · Regex Lab",
-            "preset subject|question|option|answer|message|count|change|strip|row next|row_text",
             self.fields,
+            "count change message strip row_text",
             preset=ipw.Dropdown(options=list(PRESETS), value="数字加点", description="预设："),
-            subject=ipw.ToggleButtons(options=["全部", *subjects]),
+            subject=ipw.ToggleButtons(options=["全部", *rows["subject"].unique()]),
+            **self.fields,
             row=ipw.Dropdown(options=list_rows(rows), description="看哪一行："),
             next=ipw.Button(description="下一个没对的行"),
         )
@@ -246,12 +273,16 @@ class RegexLab(Panel):
 
     def on_subject(self) -> str:
         """Offer the rows of a subject."""
-        self.row.options = list_rows(self.frames[self.subject.value][0])
+        self.row.options = list_rows(self.choose(self.raw))
         return self.refresh()
+
+    def choose(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of the subject that is looked at."""
+        return frame if self.subject.value == "全部" else frame[frame["subject"] == self.subject.value]
 
     def refresh(self) -> str:
         """Parse again with the patterns in the fields (those without a field come from the preset)."""
-        (raw, rows), name = self.frames[self.subject.value], self.preset.value
+        raw, rows, name = self.choose(self.raw), self.choose(self.rows), self.preset.value
         patterns = replace(PRESETS[name], **{field: control.value for field, control in self.fields.items()})
         if name == COURSE:
             questions = baseline.extract(raw)
@@ -264,28 +295,25 @@ class RegexLab(Panel):
         self.found = dict(zip(self.states, parsed, strict=True))
         self.base.update({} if patterns != PRESETS[name] else self.states)
         self.count.value = re.sub(r"\d+", r'<b class="kit-n">\g<0></b>', self.headline())
-        self.change.value = change_html("上一版", before, self.states)
-        self.change.value += change_html(f"预设“{name}”", self.base, self.states)
-        self.on_row()
+        versions = {"上一版": before, f"预设“{name}”": self.base}
+        self.change.value = "".join(change_html(label, own, self.states) for label, own in versions.items())
+        self.show_row()
         return sentence_html(COURSE_HINT, good=True) if name == COURSE else ""
 
-    def on_row(self) -> None:
+    def show_row(self) -> None:
         """Show the chosen row: what became of it, why, and its texts with the marks coloured."""
         key = self.row.value
         self.strip.value = strip_html(self.states, key)
         if key not in self.states:
             return
         state, found = self.states[key], self.found[key]
-        reasons = [line[-1] for line in found.problems]
-        reasons += [extraction.first_difference(found.questions, self.truth[key])] if state == "wrong" else []
         read = f"读出 {len(found.questions)} 道选择题、{len(found.short_answers)} 道简答题。"
-        why = "<br>· ".join(map(escape, [f"{OUTCOME_WORDS[state]}：{read}", *reasons]))
-        cells = self.frames[key[0]][1].set_index("row").loc[key[1], ["选项", "答案"]]
-        texts = {name: found.texts.get(name, (str(cell), [])) for name, cell in cells.items()}
+        reasons = [f"{OUTCOME_WORDS[state]}：{read}", *(line[-1] for line in found.problems)]
+        reasons += [extraction.first_difference(found.questions, self.truth[key])] if state == "wrong" else []
+        texts = {name: found.texts.get(name, (str(cell), [])) for name, cell in self.cells[key].items()}
         boxes = "".join(pieces_html(name, extraction.segments(*own)) for name, own in texts.items())
-        self.row_text.value = (
-            f'<div class="kit-{"bad" if state in BAD else "good"}">{why}</div><div class="kit-two">{boxes}</div>'
-        )
+        why = f'<div class="kit-{"bad" if state in BAD else "good"}">{"<br>· ".join(map(escape, reasons))}</div>'
+        self.row_text.value = f'{why}<div class="kit-two">{boxes}</div>'
 
     def on_next(self) -> None:
         """Choose the next row that is not right."""
@@ -298,13 +326,9 @@ class RegexLab(Panel):
         return f"保留 {kept} / {len(self.states)} 行，{'无标准答案' if right is None else f'其中正确 {right} 行'}"
 
     def picture(self) -> figures.Chart:
-        """Draw the strip and the counts."""
-        figure, axes = figures.new_figure(f"{self.preset.value}：{self.headline()}", 9, 1.4)
-        for i, state in enumerate(self.states.values()):
-            axes.text(i % 64, -(i // 64), OUTCOME_WORDS[state][0], backgroundcolor=_COLOURS[state], size=7, ha="center")
-        axes.set(xlim=(-1, 65), ylim=(-len(self.states) / 64, 0.7))
-        axes.set_axis_off()
-        return figure
+        """Draw how many rows came to which end."""
+        counts = Counter(OUTCOME_WORDS[state] for state in self.states.values())
+        return figures.funnel(dict(counts.most_common()), f"{self.preset.value}：{self.headline()}")
 
 
 class PromptStudio(Panel):
@@ -328,33 +352,33 @@ class PromptStudio(Panel):
         self.rows, self.found, self.folder = rows, extraction, folder
         self.outputs = prompts.make_outputs(rows, extraction)
         self.made = {(subject, row): own for subject, row, *own, _ in self.outputs}
-        self.texts = {s: prompts.TEMPLATES[s] for s in rows["subject"].unique()}
-        self.good = dict(self.texts)
-        self.parts = {name: ipw.Textarea(rows=n) for name, n in (("opening", 3), ("template", 8), ("closing", 2))}
-        buttons = {"load": "载入", "delete": "删除", "save": "保存"}
+        fields = {"opening": ("开头：", 4), "template": ("要求：", 6), "closing": ("结尾：", 2)}
+        self.parts = {name: ipw.Textarea(description=label, rows=n) for name, (label, n) in fields.items()}
         super().__init__(
             "提示词工作台 · Prompt Studio",
-            "source load delete name save|subject unlock|warning|opening|template funnel|closing|message"
-            "|fallen lengths|row|rendered difference",
             self.parts,
+            "warning message funnel fallen rendered difference",
+            subject=ipw.ToggleButtons(options=list(rows["subject"].unique())),
+            unlock=ipw.Checkbox(description="解锁开头和结尾", indent=False),
             source=ipw.Dropdown(options=[*SOURCES, *prompts.list_prompts(folder)]),
+            load=ipw.Button(description="载入"),
+            delete=ipw.Button(description="删除"),
             name=ipw.Text(placeholder="起个名字，再保存"),
-            subject=ipw.ToggleButtons(options=list(self.texts)),
-            unlock=ipw.Checkbox(description="解锁主办方固定的部分（灰色的开头和结尾）", indent=False),
+            save=ipw.Button(description="保存"),
+            **self.parts,
             row=ipw.Dropdown(options=list_rows(rows), description="看哪一行："),
-            **{name: ipw.Button(description=label) for name, label in buttons.items()},
         )
-        self.on_unlock()
-        self.attempt(self.on_subject)
+        self.show_unlock()
+        self.attempt(self.on_load)
 
     def on_subject(self) -> str:
         """Show the template of a subject and offer its rows."""
-        subject = self.subject.value
+        self.shown = subject = self.subject.value
         self.put(self.parts.values(), prompts.split_template(self.texts[subject], subject))
         self.row.options = [row for row in list_rows(self.rows) if row[1] in self.made and row[1][0] == subject]
         return self.refresh()
 
-    def on_unlock(self) -> None:
+    def show_unlock(self) -> None:
         """Lock or unlock the organisers' part, and warn of what may come of editing it."""
         self.opening.disabled = self.closing.disabled = not self.unlock.value
         warning = "开头和结尾是主办方定的，出题时用的就是它们。改了以后，训练和出题的提示词对不上，模型会不知所措。"
@@ -362,16 +386,18 @@ class PromptStudio(Panel):
 
     def refresh(self) -> str:
         """Send all rows through the funnel again and show everything."""
-        subject = self.subject.value
+        subject = self.shown  # not the one that is chosen: its text may still be on its way into the fields
         self.texts[subject] = template = "\n\n".join(part.value for part in self.parts.values() if part.value)
+        for part in self.parts.values():
+            prompts.find_placeholders(part.value, f"“{part.description[:-1]}”")
         good = {**self.good, subject: template}
         self.passed, self.good = prompts.funnel(self.rows, self.found, good, outputs=self.outputs), good
-        self.funnel.value, self.fallen.value = funnel_html(self.passed), fallen_html(self.passed)
-        self.lengths.value, self.difference.value = lengths_html(self.passed), difference_html(template, subject)
-        self.on_row()
+        self.funnel.value = funnel_html(self.passed) + lengths_html(self.passed)
+        self.fallen.value, self.difference.value = fallen_html(self.passed), difference_html(template, subject)
+        self.show_row()
         return ""
 
-    def on_row(self) -> None:
+    def show_row(self) -> None:
         """Show the chosen row's prompt."""
         key = self.row.value
         pieces = prompts.segments(self.good[key[0]], *self.made[key]) if key else []
@@ -380,7 +406,7 @@ class PromptStudio(Panel):
     def on_load(self) -> str:
         """Load the chosen prompts, of both subjects."""
         templates = SOURCES.get(self.source.value) or prompts.load_prompt(self.source.value, self.folder)
-        self.texts = {s: templates.get(s, prompts.TEMPLATES[s]) for s in self.texts}
+        self.texts = {s: templates.get(s, prompts.TEMPLATES[s]) for s in self.subject.options}
         self.good = dict(self.texts)
         return self.on_subject()
 
@@ -427,28 +453,29 @@ class MixDesk(Panel):
 
     def __init__(self, rows: pd.DataFrame, extraction: Extraction, pairs: pd.DataFrame, folder: str | Path):
         self.given, self.pairs, self.folder = (rows, extraction), pairs, Path(folder)
-        self.sizes, self.dataset = pairs["subject"].value_counts(sort=False), pairs.head(0).assign(split="", origin="")
-        numbers = {s: ipw.BoundedIntText(n, 0, n, description=f"{s}行数：") for s, n in self.sizes.items()}
-        live = numbers | {
-            "method": ipw.Dropdown(
-                options={name: key for key, name in merging.METHODS.items()}, value="shuffled", description="不够时："
-            ),
-            "seed": ipw.BoundedIntText(0, 0, 9999, description="随机种子："),
+        self.dataset = pairs.head(0).assign(split="", origin="")
+        sizes = pairs["subject"].value_counts(sort=False)
+        self.numbers = {s: ipw.BoundedIntText(n, 0, n, description=f"{s}行数：") for s, n in sizes.items()}
+        methods = [(name, key) for key, name in merging.METHODS.items()]
+        live = self.numbers | {
+            "minimum": ipw.BoundedIntText(merging.MINIMUM, 0, 9999, description="最少行数："),
+            "method": ipw.Dropdown(options=methods, value="shuffled", description="不够时："),
             "share": ipw.IntSlider(10, 0, 50, 5, description="验证集 %："),
+            "seed": ipw.BoundedIntText(0, 0, 9999, description="随机种子："),
         }
-        layout = f"{' '.join(numbers)}|method seed|share|message|mix|checks|export|exported"
-        super().__init__("配料台 · Mix Desk", layout, live, export=ipw.Button(description="导出"))
+        export = ipw.Button(description="导出")
+        super().__init__("配料台 · Mix Desk", live, "message mix checks", **live, export=export)
         self.attempt(self.refresh)
 
     def refresh(self) -> str:
         """Make the data set again and show what it is made of."""
-        counts = {subject: vars(self)[subject].value for subject in self.sizes.index}
-        chosen = merging.choose_rows(self.pairs, counts, self.seed.value)
+        counts = {subject: number.value for subject, number in self.numbers.items()}
+        self.chosen = merging.choose_rows(self.pairs, counts, self.seed.value)
         options = {"method": self.method.value, "val_share": self.share.value / 100, "seed": self.seed.value}
-        self.dataset, self.chosen = merging.make_dataset(chosen, **options), chosen
-        checks = merging.check_dataset(self.dataset)
+        self.dataset = merging.make_dataset(self.chosen, minimum=self.minimum.value, **options)
+        checks = merging.check_dataset(self.dataset, self.minimum.value)
         self.checks.value = "".join(sentence_html(text, good) for good, text in checks)
-        self.mix.value, self.exported.value = mix_html(self.dataset), ""
+        self.mix.value = mix_html(self.dataset)
         return ""
 
     def on_export(self) -> str:
@@ -456,10 +483,10 @@ class MixDesk(Panel):
         self.refresh()
         report = merging.build(*self.given, self.chosen, self.dataset, self.folder)
         counts = "，".join(f"{name} {report[split]} 行" for name, split in merging.EXPORTED.items())
-        done = sentence_html(f"已经写好：{counts}。", good=True)
-        link = f'<a href="{quote(self.folder.as_posix())}" target="_blank" rel="noopener">打开文件夹</a>'
-        self.exported.value = f"{done}{link}（{escape(self.folder.resolve())}）"
-        return ""
+        place = escape(self.folder.resolve())
+        if "JPY_SESSION_NAME" in os.environ:  # Jupyter's server shows folders, Voilà's does not
+            place = f'<a href="{quote(self.folder.as_posix())}" target="_blank" rel="noopener">{place}</a>'
+        return f"{sentence_html(f'已经写好：{counts}。', good=True)}在文件夹 {place}"
 
     def picture(self) -> figures.Chart:
         """Draw what the data set is made of."""

@@ -68,7 +68,7 @@ def test_in_the_kernel(root, tmp_path):
     ("notebook", "control", "output", "keys"),
     [
         ("02_extraction", ".kit-question input", ".kit-count", ("z", "Backspace")),
-        ("03_prompts", ".kit-template textarea", ".kit-lengths", ("z", "z")),
+        ("03_prompts", ".kit-template textarea", ".kit-funnel", ("z", "z")),
         ("04_merging", ".kit-share .noUi-handle", ".kit-mix", ("ArrowRight", "ArrowLeft")),
     ],
 )

@@ -102,7 +102,7 @@ def run_notebooks(*, refresh: bool = False) -> int:
     """Execute the notebooks in order on a copy; with ``refresh``, store the outputs."""
     from tqdm import tqdm
 
-    paths = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    paths = sorted([*NOTEBOOKS.glob("[0-9]*.ipynb"), *NOTEBOOKS.glob("solutions.ipynb")])
     failed = []
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / ROOT.name
@@ -183,7 +183,9 @@ def check_machine() -> int:
 
 def machine_faults():
     """Yield one sentence for each thing that is missing or broken, with what to do."""
-    install = "请在项目文件夹里打开终端，重新运行 README“Learn”下面的那一行。"
+    ways = {"win32": "在项目文件夹的空白处点右键，选“在终端中打开”", "darwin": "打开“终端”，用 cd 进入项目文件夹"}
+    python = ".venv\\Scripts\\python" if sys.platform == "win32" else ".venv/bin/python"
+    install = f"请{ways.get(sys.platform, '在项目文件夹里打开终端')}，运行：{python} -m pip install -r requirements.txt"
     for package, minimum in MINIMUM_VERSIONS.items():
         try:
             version = importlib.metadata.version(package)

@@ -13,6 +13,7 @@ import pytest
 from helpers.__main__ import execute
 
 NAMES = ("00_start_here", "01_cleaning", "02_extraction", "03_prompts", "04_merging")
+STORED = (*NAMES, "solutions")
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def code(root, name):
     return [cell for cell in cells(root, name) if cell.cell_type == "code" and cell.source.strip()]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", STORED)
 def test_stored_outputs_are_reproduced(copy, name):
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "-p", "no:cacheprovider"]
     path = f"notebooks/{name}.ipynb"
@@ -76,7 +77,7 @@ def test_a_learners_files_do_not_change_the_verdict(root, copy):
     assert (root / "notebooks" / "03_prompts.ipynb").read_bytes() == before
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", STORED)
 def test_hygiene(root, name):
     path = root / "notebooks" / f"{name}.ipynb"
     notebook = nbformat.read(path, as_version=4)
@@ -99,7 +100,9 @@ def test_hygiene(root, name):
 def test_form(root, name):
     every = cells(root, name)
     lengths = sorted(len(cell.source.splitlines()) for cell in code(root, name))
-    assert 18 <= len(every) <= 34
+    lesson = [cell for cell in every if "exercise" not in cell.metadata.get("tags", [])]
+    assert 18 <= len(lesson) <= 34
+    assert 2 <= len(every) - len(lesson) <= 12
     assert statistics.median(lengths) <= 5
     assert lengths[int(len(lengths) * 0.9) - 1] <= 12
     markdown = "\n".join(cell.source for cell in every if cell.cell_type == "markdown")
@@ -108,7 +111,7 @@ def test_form(root, name):
     assert sum("FOLDER = " in cell.source for cell in code(root, name)) == 1
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", STORED)
 def test_no_output_is_longer_than_a_screen(root, name):
     for cell in code(root, name):
         for output in cell.outputs:

@@ -8,6 +8,7 @@ import io
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 import pandas as pd
 from matplotlib import font_manager, rcParams
@@ -16,6 +17,9 @@ from matplotlib.patches import Patch
 
 # Okabe and Ito (2008): colours that colour-blind people can tell apart
 BLUE, ORANGE, GREEN, RED, GREY, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C", "#56B4E9"
+MIX = {"语文": (BLUE, SKY), "英语": (ORANGE, "#F5CF85")}
+"""Colours of a subject: of its own rows, and of those made from them."""
+ORIGINS = {"source": "原有", "repeat": "重复", "shuffled": "打乱"}
 
 
 class Chart(Figure):
@@ -34,29 +38,24 @@ def use_chinese_font() -> str:
     The font comes with the package ``zhplot`` (OFL), so every machine draws the same picture.
     Latin letters and the minus sign are drawn with matplotlib's own font.
     """
-    folder = files("zhplot")
-    path = next(p for p in _walk(folder) if p.name.lower().endswith((".ttf", ".otf")))
-    font_manager.fontManager.addfont(str(path))
-    name = font_manager.FontProperties(fname=str(path)).get_name()
+    path = min(Path(str(files("zhplot"))).rglob("*.[ot]tf"))
+    font_manager.fontManager.addfont(path)
+    name = font_manager.FontProperties(fname=path).get_name()
     rcParams["font.family"] = ["DejaVu Sans", name]
     return name
 
 
-def _walk(folder):
-    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
-        if entry.is_dir():
-            yield from _walk(entry)
-        else:
-            yield entry
-
-
-def new_figure(title: str, width: float = 7.0, height: float = 3.2):
-    """Return a figure and its axes with a title; sizes in inches."""
+def new_figure(title: str, width: float = 7.0, height: float = 3.2, bars: bool = False):
+    """Return a figure and its axes with a title, for horizontal bars without a scale if wanted; sizes in inches."""
     use_chinese_font()
     figure = Chart(figsize=(width, height), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=12, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
+    if bars:
+        axes.invert_yaxis()
+        axes.set_xticks([])
+        axes.spines["bottom"].set_visible(False)
     return figure, axes
 
 
@@ -74,15 +73,12 @@ def funnel(steps: Mapping[str, int], title: str) -> Chart:
     -------
     Chart
     """
-    figure, axes = new_figure(title, height=0.5 * len(steps) + 0.9)
-    names, values = list(steps), list(steps.values())
-    bars = axes.barh(names, values, color=BLUE, height=0.62)
+    figure, axes = new_figure(title, height=0.5 * len(steps) + 0.9, bars=True)
+    bars = axes.barh(list(steps), list(steps.values()), color=BLUE, height=0.62)
     axes.bar_label(bars, padding=4)
-    axes.invert_yaxis()
-    axes.set_xticks([])
-    axes.spines[["bottom", "left"]].set_visible(False)
+    axes.spines["left"].set_visible(False)
     axes.tick_params(length=0)
-    axes.set_xlim(0, max([*values, 1]) * 1.1)
+    axes.set_xlim(0, max([*steps.values(), 1]) * 1.1)
     return figure
 
 
@@ -102,22 +98,18 @@ def ladder(scores: pd.DataFrame, total: int, title: str) -> Chart:
     -------
     Chart
     """
-    figure, axes = new_figure(title, height=0.55 * len(scores) + 1.1)
-    names = list(scores.index)
-    axes.barh(names, scores["kept"], color=ORANGE, height=0.7, label="保留的行")
+    figure, axes = new_figure(title, height=0.55 * len(scores) + 1.1, bars=True)
+    axes.barh(scores.index, scores["kept"], color=ORANGE, height=0.7, label="保留的行")
     if scores["right"].notna().all():
-        bars = axes.barh(names, scores["right"], color=BLUE, height=0.4, label="保留且正确的行")
+        bars = axes.barh(scores.index, scores["right"], color=BLUE, height=0.4, label="保留且正确的行")
         axes.bar_label(bars, padding=3, color="white", label_type="center")
     for y, kept in enumerate(scores["kept"]):
         paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         axes.text(kept + total * 0.01, y, str(kept), va="center", bbox=paper)
     axes.axvline(total, color=GREY, linestyle=":")
     axes.text(total, -0.75, f"全部 {total} 行", ha="right", va="bottom", color=GREY, fontsize=9)
-    axes.invert_yaxis()
     axes.set_xlim(0, total * 1.12)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
-    axes.set_xticks([])
-    axes.spines["bottom"].set_visible(False)
     return figure
 
 
@@ -136,18 +128,12 @@ def census(counts: pd.DataFrame, title: str) -> Chart:
     Chart
     """
     shown = counts.head(12)
-    figure, axes = new_figure(title, height=0.32 * len(shown) + 1.0)
+    figure, axes = new_figure(title, height=0.32 * len(shown) + 1.0, bars=True)
     colours = dict(zip(dict.fromkeys(counts["kind"]), (BLUE, ORANGE, GREEN, RED, SKY, GREY), strict=False))
     visible = shown["kind"].isin(["形近字母", "全角字母数字", "全角符号"])
-    labels = [
-        f"{char}  {code}" if show else code
-        for char, code, show in zip(shown["char"], shown["code"], visible, strict=True)
-    ]
+    labels = shown["code"].where(~visible, shown["char"] + "  " + shown["code"])
     bars = axes.barh(labels, shown["count"], color=[colours[kind] for kind in shown["kind"]])
     axes.bar_label(bars, padding=3)
-    axes.invert_yaxis()
-    axes.set_xticks([])
-    axes.spines["bottom"].set_visible(False)
     kinds = [Patch(color=colours[kind], label=kind) for kind in dict.fromkeys(shown["kind"])]
     axes.legend(handles=kinds, loc="lower right", frameon=False)
     return figure
@@ -224,19 +210,14 @@ def mix(dataset: pd.DataFrame, title: str) -> Chart:
     Chart
     """
     figure, axes = new_figure(title, height=2.4)
-    names = {"source": "原有", "repeat": "重复", "shuffled": "打乱选项"}
-    colours = {("语文", "source"): BLUE, ("英语", "source"): ORANGE}
-    lighter = {"语文": SKY, "英语": "#F5CF85"}
     counts = dataset.groupby(["split", "origin", "subject"], sort=False).size()
     left = {"train": 0, "val": 0}
     for (split, origin, subject), number in counts.items():
         place = {"train": "训练集", "val": "验证集"}[split]
-        axes.barh(
-            place, number, left=left[split], height=0.6, edgecolor="white",
-            color=colours.get((subject, origin), lighter[subject]),
-        )  # fmt: skip
-        ink = "white" if (subject, origin) == ("语文", "source") else "black"
-        label = f"{subject}{names.get(origin, origin)}\n{number}" if number >= 0.12 * len(dataset) else str(number)
+        colour = MIX[subject][origin != "source"]
+        axes.barh(place, number, left=left[split], height=0.6, edgecolor="white", color=colour)
+        label = f"{subject}{ORIGINS[origin]}\n{number}" if number >= 0.12 * len(dataset) else str(number)
+        ink = "white" if colour == BLUE else "black"
         axes.text(left[split] + number / 2, place, label, ha="center", va="center", fontsize=9, color=ink)
         left[split] += number
     axes.invert_yaxis()

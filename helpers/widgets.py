@@ -27,7 +27,6 @@ from helpers import KitError, baseline, cleaning, extraction, figures, marks, me
 from helpers.extraction import OUTCOME_WORDS, Extraction, Parsed
 from helpers.workbook import FIRST_LINE
 
-Key = tuple[str, int]
 TIMEOUT = 0.4
 """Seconds for all searches of one edit. The last one is stopped by processor time, so a busy machine takes longer."""
 SHOWN = 6000
@@ -40,14 +39,12 @@ PRESETS = {COURSE: COURSE_MARKS, **marks.LADDER, "完整的正则": marks.FULL}
 SOURCES = {"（工具箱的提示词）": prompts.TEMPLATES, "（教程的提示词，写死 4 道）": prompts.COURSE_TEMPLATES}
 BAD = {"wrong", "lost", "out"}
 ROLES = {"number": "题号", "option": "选项", "answer": "答案", "unused": "未用", "text": "阅读文本", "count": "题数"}
-ORIGINS = {"source": "原有", "repeat": "重复", "shuffled": "打乱"}
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def escape(text: object) -> str:
+def escape(text: str) -> str:
     """Return text as HTML that shows it as it is: nothing in it is a tag, marks that turn its direction are named."""
-    shown = str(text)
-    shown = f"{shown[:SHOWN]}……（共 {len(shown)} 字）" if len(shown) > SHOWN else shown
+    shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}……（共 {len(text)} 字）"
     return _BIDI.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", html.escape(shown))
 
 
@@ -68,26 +65,31 @@ def pieces_html(title: str, pieces: Iterable[tuple[str, str]]) -> str:
     return box_html(title, "".join(marked))
 
 
-def name_rows(keys: Collection[Key], most: int = 12) -> str:
+def name_rows(keys: Collection[tuple[str, int]], most: int = 12) -> str:
     """Return a short list of rows, by their lines in Excel: “语文 3、8；英语 21”."""
     groups = groupby([*keys][:most], key=lambda key: key[0])
     parts = [f"{subject} {'、'.join(str(row + FIRST_LINE) for _, row in own)}" for subject, own in groups]
     return "；".join(parts) + (f"……共 {len(keys)} 行" if len(keys) > most else "")
 
 
-def list_rows(rows: pd.DataFrame) -> list[tuple[str, Key]]:
+def list_rows(rows: pd.DataFrame) -> list[tuple[str, tuple[str, int]]]:
     """Return the rows as choices of a menu: name and key."""
     return [(f"{s} 第 {r + FIRST_LINE} 行", (s, r)) for s, r in zip(rows["subject"], rows["row"], strict=True)]
 
 
-def change_html(label: str, before: Mapping[Key, str], after: Mapping[Key, str]) -> str:
+def row_menu(rows: pd.DataFrame) -> ipw.Dropdown:
+    """Return a menu of the rows."""
+    return ipw.Dropdown(options=list_rows(rows), description="看哪一行：")
+
+
+def change_html(label: str, before: Mapping[tuple[str, int], str], after: Mapping[tuple[str, int], str]) -> str:
     """Return which rows were won and which were lost between two versions."""
     changes = zip(("▲ 赢", "▼ 输"), extraction.find_changes(before, after), strict=True)
     parts = [f"{word} {len(keys)} 行" + (f"（{name_rows(keys)}）" if keys else "") for word, keys in changes]
     return f'<div class="kit-dim">{escape("，".join([f"和{label}比", *parts]))}。</div>'
 
 
-def strip_html(states: Mapping[Key, str], chosen: Key | None = None) -> str:
+def strip_html(states: Mapping[tuple[str, int], str], chosen: tuple[str, int] | None = None) -> str:
     """Return one small cell a row, with a sign and a title, a line for each subject, and the legend."""
     lines, cell = {}, '<span class="kit-cell kit-{0}" title="{1}">{2[0]}</span>'.format
     for (subject, row), state in states.items():
@@ -144,7 +146,7 @@ def mix_html(dataset: pd.DataFrame) -> str:
     """Return what a data set is made of: train and val, subject and origin."""
     lines: dict[str, list[tuple[str, str, int]]] = {"train": [], "val": []}
     for (split, origin, subject), n in dataset.groupby(["split", "origin", "subject"], sort=False).size().items():
-        lines[split].append((f"{subject}-{origin}", f"{subject}{ORIGINS[origin]}", n))
+        lines[split].append((f"{subject}-{origin}", f"{subject}{figures.ORIGINS[origin]}", n))
     return bars_html({"训练集": lines["train"], "验证集": lines["val"]}, int((dataset["split"] == "train").sum()))
 
 
@@ -252,16 +254,11 @@ class RegexLab(Panel):
         self.states, self.base, self.found = {}, {}, {}
         labels = {"question": "题号：", "option": "选项标记：", "answer": "答案标记："}
         self.fields = {name: ipw.Text(description=label) for name, label in labels.items()}
-        super().__init__(
-            "正则实验室 · Regex Lab",
-            self.fields,
-            "count change message strip row_text",
-            preset=ipw.Dropdown(options=list(PRESETS), value="数字加点", description="预设："),
-            subject=ipw.ToggleButtons(options=["全部", *rows["subject"].unique()]),
-            **self.fields,
-            row=ipw.Dropdown(options=list_rows(rows), description="看哪一行："),
-            next=ipw.Button(description="下一个没对的行"),
-        )
+        preset = ipw.Dropdown(options=list(PRESETS), value="数字加点", description="预设：")
+        subject = ipw.ToggleButtons(options=["全部", *rows["subject"].unique()])
+        step = ipw.Button(description="下一个没对的行")
+        controls = {"preset": preset, "subject": subject, **self.fields, "row": row_menu(rows), "next": step}
+        super().__init__("正则实验室 · Regex Lab", self.fields, "count change message strip row_text", **controls)
         self.attempt(self.on_preset)
 
     def on_preset(self) -> str:
@@ -354,20 +351,15 @@ class PromptStudio(Panel):
         self.made = {(subject, row): own for subject, row, *own, _ in self.outputs}
         fields = {"opening": ("开头：", 4), "template": ("要求：", 6), "closing": ("结尾：", 2)}
         self.parts = {name: ipw.Textarea(description=label, rows=n) for name, (label, n) in fields.items()}
-        super().__init__(
-            "提示词工作台 · Prompt Studio",
-            self.parts,
-            "warning message funnel fallen rendered difference",
-            subject=ipw.ToggleButtons(options=list(rows["subject"].unique())),
-            unlock=ipw.Checkbox(description="解锁开头和结尾", indent=False),
-            source=ipw.Dropdown(options=[*SOURCES, *prompts.list_prompts(folder)]),
-            load=ipw.Button(description="载入"),
-            delete=ipw.Button(description="删除"),
-            name=ipw.Text(placeholder="起个名字，再保存"),
-            save=ipw.Button(description="保存"),
-            **self.parts,
-            row=ipw.Dropdown(options=list_rows(rows), description="看哪一行："),
-        )
+        load, delete, save = (ipw.Button(description=label) for label in ("载入", "删除", "保存"))
+        source = ipw.Dropdown(options=[*SOURCES, *prompts.list_prompts(folder)])
+        name = ipw.Text(placeholder="起个名字，再保存")
+        subject = ipw.ToggleButtons(options=list(rows["subject"].unique()))
+        unlock = ipw.Checkbox(description="解锁开头和结尾", indent=False)
+        controls = {"source": source, "load": load, "delete": delete, "name": name, "save": save}
+        controls |= {"subject": subject, "unlock": unlock, **self.parts, "row": row_menu(rows)}
+        texts = "warning message funnel fallen rendered difference"
+        super().__init__("提示词工作台 · Prompt Studio", self.parts, texts, **controls)
         self.show_unlock()
         self.attempt(self.on_load)
 
@@ -399,8 +391,7 @@ class PromptStudio(Panel):
 
     def show_row(self) -> None:
         """Show the chosen row's prompt."""
-        key = self.row.value
-        pieces = prompts.segments(self.good[key[0]], *self.made[key]) if key else []
+        pieces = prompts.segments(self.good[key[0]], *self.made[key]) if (key := self.row.value) else []
         self.rendered.value = pieces_html("填好的提示词", pieces)
 
     def on_load(self) -> str:
@@ -483,7 +474,7 @@ class MixDesk(Panel):
         self.refresh()
         report = merging.build(*self.given, self.chosen, self.dataset, self.folder)
         counts = "，".join(f"{name} {report[split]} 行" for name, split in merging.EXPORTED.items())
-        place = escape(self.folder.resolve())
+        place = escape(str(self.folder.resolve()))
         if "JPY_SESSION_NAME" in os.environ:  # Jupyter's server shows folders, Voilà's does not
             place = f'<a href="{quote(self.folder.as_posix())}" target="_blank" rel="noopener">{place}</a>'
         return f"{sentence_html(f'已经写好：{counts}。', good=True)}在文件夹 {place}"

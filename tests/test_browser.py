@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 from lab import run_all, serve
 
-from helpers import cleaning, extraction, marks, merging, prompts, widgets, workbook
+from helpers import cleaning, extraction, figures, marks, merging, prompts, workbook
 
 pytestmark = pytest.mark.browser
 RAW = re.compile("stderr$|error$")
@@ -174,7 +174,7 @@ def expect_mix(expect, rows, found):
         expect(panel.locator(".kit-mix .kit-bar > div")).to_have_count(len(sizes))
         for (split, origin, subject), n in sizes.items():
             line = panel.locator(".kit-mix .kit-line").nth(int(split == "val"))
-            expect(line.get_by_title(f"{subject}{widgets.ORIGINS[origin]} {n}", exact=True)).to_have_count(1)
+            expect(line.get_by_title(f"{subject}{figures.ORIGINS[origin]} {n}", exact=True)).to_have_count(1)
         for _, checked in merging.check_dataset(dataset, options.get("minimum", merging.MINIMUM)):
             expect(panel.locator(".kit-checks")).to_contain_text(checked)
         return dataset

@@ -101,7 +101,7 @@ def test_form(root, name):
     every = cells(root, name)
     lengths = sorted(len(cell.source.splitlines()) for cell in code(root, name))
     lesson = [cell for cell in every if "exercise" not in cell.metadata.get("tags", [])]
-    assert 18 <= len(lesson) <= 34
+    assert 18 <= len(lesson) <= 36
     assert 2 <= len(every) - len(lesson) <= 12
     assert statistics.median(lengths) <= 5
     assert lengths[int(len(lengths) * 0.9) - 1] <= 12

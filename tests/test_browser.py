@@ -106,11 +106,10 @@ def prompt_studio(lab_panel, expect):
     """Return the panel of 03 with the kit's prompts in it."""
     panel = lab_panel("03_prompts", "prompt-studio")
     panel.locator(".kit-unlock input").set_checked(False)
-    choose(panel, "source", "（工具箱的提示词）")
-    panel.locator(".kit-load").click()
+    for name in ("（教程的提示词，写死 4 道）", "（工具箱的提示词）"):
+        load(panel, name, expect)
     choose(panel, "subject", "语文")
     expect(control(panel, "template")).to_have_value(prompts.REQUIREMENTS["语文"])
-    expect(panel.locator(".kit-message")).to_have_text("")
     yield panel
     expect_no_faults(panel.page)
 
@@ -196,6 +195,13 @@ def choose(panel, name, label):
         part.get_by_role("button", name=label).click()
 
 
+def load(panel, name, expect):
+    """Load a prompt and wait for it: what is typed before it has come would be lost."""
+    choose(panel, "source", name)
+    panel.locator(".kit-load").click()
+    expect(panel.locator(".kit-message")).to_have_text(f"✓ 已经载入“{name}”。")
+
+
 def expect_no_faults(page):
     """Nothing was raised or warned of: not in an output, not while a control was moved."""
     outputs = page.locator("[data-mime-type]").evaluate_all("all => all.map(one => one.dataset.mimeType)")
@@ -219,7 +225,7 @@ def test_typed_patterns_change_counts_and_strip(regex_lab, expect_count, expect)
         control(regex_lab, name).press_sequentially(getattr(typed, name))
     assert expect_count(regex_lab, typed) > before
     assert regex_lab.locator(".kit-strip").inner_html() != strip
-    expect(regex_lab.locator(".kit-change")).to_contain_text("和预设“数字加点”比，▲ 赢")
+    expect(regex_lab.locator(".kit-change")).to_contain_text("和预设比，▲ 赢")
     expect(regex_lab.locator(".kit-message")).to_have_text("")
 
 
@@ -245,6 +251,7 @@ def test_presets_subjects_and_rows_are_chosen(regex_lab, found, expect_count, ex
     expect(regex_lab.locator(".kit-row-text mark.kit-number")).to_have_count(asked)
     expect(regex_lab.locator(".kit-row-text mark.kit-option")).to_have_count(4 * asked)
     choose(regex_lab, "preset", "题号在行首")
+    expect_count(regex_lab, marks.LADDER["题号在行首"], "英语")
     regex_lab.locator(".kit-next").click()
     expect(regex_lab.locator(".kit-row-text .kit-bad")).to_be_visible()
     expect(regex_lab.locator(".kit-here")).not_to_have_attribute("title", re.compile("英语 第 4 行"))
@@ -301,11 +308,9 @@ def test_a_named_prompt_is_saved_offered_loaded_and_deleted(prompt_studio, lab, 
     expect(prompt_studio.locator(".kit-message .kit-good")).to_contain_text("已经保存为“课堂一”")
     expect(offered).to_have_count(1)
     assert prompt_studio.page.request.get(saved).ok
-    choose(prompt_studio, "source", "（教程的提示词，写死 4 道）")
-    prompt_studio.locator(".kit-load").click()
+    load(prompt_studio, "（教程的提示词，写死 4 道）", expect)
     expect(template).to_have_value(prompts.REQUIREMENTS["语文"])
-    choose(prompt_studio, "source", "课堂一")
-    prompt_studio.locator(".kit-load").click()
+    load(prompt_studio, "课堂一", expect)
     expect(template).to_have_value("题干要写完整。")
     prompt_studio.locator(".kit-delete").click()
     expect(offered).to_have_count(0)

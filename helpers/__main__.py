@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 from helpers import KitError
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code."""
     for stream in (sys.stdout, sys.stderr):  # a GBK console cannot print every character
         stream.reconfigure(errors="gbk-friendly")
+    warnings.showwarning = lambda warning, *_, **__: print(f"注意：{warning}")
     parser = Parser(prog="python -m helpers", description="高考阅读题微调数据工具箱")
     commands = parser.add_subparsers(dest="command", required=True, metavar="run | build | check")
     run = commands.add_parser("run", help="依次运行全部 notebook（在副本上运行，不改动 notebooks/）")
@@ -174,10 +176,8 @@ def save_pictures(text: str) -> None:
 def check_machine() -> int:
     """Print what is ready and what is not; return 1 if anything is missing."""
     faults = list(machine_faults())
-    for fault in faults:
-        print(f"✗ {fault}")
-    if not faults:
-        print("✓ 一切就绪：Python、依赖包、内核、中文字体、控件和示例数据都没有问题。")
+    ready = "✓ 一切就绪：Python、依赖包、内核、中文字体、控件和示例数据都没有问题。"
+    print("\n".join(f"✗ {fault}" for fault in faults) or ready)
     return 1 if faults else 0
 
 

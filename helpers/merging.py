@@ -5,6 +5,7 @@ import math
 import random
 import re
 from collections.abc import Mapping
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 
 from helpers import SUBJECTS, KitError
 from helpers.extraction import Extraction
-from helpers.prompts import OUTPUT_COLUMNS, format_questions, read_questions
+from helpers.prompts import format_questions, read_questions
 from helpers.workbook import write_together
 
 DATASET_COLUMNS = ["subject", "row", "input", "output", "split", "origin"]
@@ -59,6 +60,7 @@ _ANSWER_LINE = re.compile(r"^(?:答案|Answer)\s*[:：]", re.MULTILINE)
 _NAMES_OTHERS = re.compile(
     r"以上|[A-D](?:项|[和与、及][A-D])|\b(?:all|none|both|neither) of the above\b|\b(?:[Bb]oth|[Nn]either) [A-D]\b"
 )
+_NEW_ORDERS = list(permutations(range(4)))[1:]
 _HARMLESS_FAULTS = frozenset({"same_options", "wrong_language", "wrong_number"})
 
 
@@ -223,6 +225,8 @@ def _shuffles(output: str, subject: str) -> bool:
 def shuffle_options(output: str, subject: str, rng: random.Random) -> str:
     r"""Give every question's options a new order; the answer's letter moves along.
 
+    Four questions in a row get four different letters, so that a model cannot learn to prefer one.
+
     Parameters
     ----------
     output : str
@@ -245,26 +249,23 @@ def shuffle_options(output: str, subject: str, rng: random.Random) -> str:
 
     Examples
     --------
-    >>> new = shuffle_options("1. 问\nA. 甲\nB. 乙\nC. 丙\nD. 丁\n\n答案:B", "语文", random.Random(1))
-    >>> new.splitlines()[2], new.splitlines()[-1]
-    ('B. 甲', '答案:D')
+    >>> new = shuffle_options("1. 问\nA. 甲\nB. 乙\nC. 丙\nD. 丁\n\n答案:B", "语文", random.Random(2))
+    >>> new.splitlines()[3], new.splitlines()[-1]
+    ('C. 丁', '答案:A')
     """
     questions, faults = read_questions(output, subject)
     grave = [fault for fault in faults if fault.code not in _HARMLESS_FAULTS]
     if grave or not questions:
         raise KitError(f"打乱选项之前先要能读懂输出：{grave[0].message if grave else '没有题目'}。")
-    records = [dict(zip(OUTPUT_COLUMNS, question, strict=True)) for question in questions]
-    for question in records:
-        if any(_NAMES_OTHERS.search(question[letter]) for letter in "ABCD"):
-            continue
-        old = list("ABCD")
-        new = old[:]
-        while new == old:
-            rng.shuffle(new)
-        texts = {letter: question[source] for letter, source in zip(old, new, strict=True)}
-        question["answer"] = old[new.index(question["answer"])]
-        question.update(texts)
-    return format_questions([[record[name] for name in OUTPUT_COLUMNS[2:]] for record in records], subject)
+    letters = rng.sample("ABCD", 4)
+    shuffled = []
+    for position, (_, _, stem, *options, answer) in enumerate(questions):
+        if not any(_NAMES_OTHERS.search(option) for option in options):
+            right, answer = "ABCD".index(answer), letters[position % 4]
+            fits = [order for order in _NEW_ORDERS if order["ABCD".index(answer)] == right]
+            options = [options[i] for i in rng.choice(fits)]
+        shuffled.append([stem, *options, answer])
+    return format_questions(shuffled, subject)
 
 
 def make_open_dataset(rows: pd.DataFrame, extraction: Extraction) -> pd.DataFrame:

@@ -283,6 +283,14 @@ def test_every_letter_becomes_the_answer_at_some_seed():
     assert letters == {"A", "B", "C", "D"}
 
 
+@given(st.integers(1, 9), st.sampled_from("ABCD"), st.integers(0, 99))
+def test_four_questions_in_a_row_get_four_different_letters(count, letter, seed):
+    letters = [
+        answer for _, _, answer in read(shuffle_options(output_of(count, letter=letter), "语文", random.Random(seed)))
+    ]
+    assert all(len(set(letters[i : i + 4])) == len(letters[i : i + 4]) for i in range(count))
+
+
 @pytest.mark.parametrize(
     "output", ["", "没有题目", "1. 问\nA. 甲\nB. 乙\nC. 丙\n\n答案:B", "1. 问\nA. 甲\nB. 乙\nC. 丙\nD. 丁"]
 )

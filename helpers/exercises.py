@@ -143,8 +143,8 @@ def run(exercise: Mapping[str, Any], answer: object, limit: float = LIMIT) -> li
     Outcome(value=0, error=None)
     """
     outcomes: list[Outcome] = []
-    end = time.monotonic() + limit
     space = _execute(exercise["rows"])
+    end = time.monotonic() + limit
 
     def work() -> None:
         with contextlib.suppress(SystemExit):  # time may be up while an exception is dealt with

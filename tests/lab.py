@@ -19,6 +19,8 @@ KERNEL_READY = """async () => {
   await panel.sessionContext.ready;
   await panel.sessionContext.session.kernel.info;
 }"""
+PATIENCE = 180_000
+"""Milliseconds that a page or a whole notebook may take on a machine that does other things, too."""
 RUN_ALL = "() => window.jupyterapp.commands.execute('notebook:run-all-cells')"
 
 
@@ -67,7 +69,7 @@ def serve(folder, settings, app="lab", notebook=None):
         log.close()
 
 
-def wait_for(address, server, seconds=60):
+def wait_for(address, server, seconds=180):
     """Wait until the server answers at all."""
     end = time.monotonic() + seconds
     while True:
@@ -84,9 +86,14 @@ def wait_for(address, server, seconds=60):
             time.sleep(0.1)
 
 
+def lab_address(server, notebook, workspace):
+    """Return a notebook's address in JupyterLab; pages that share a workspace would be loaded twice."""
+    return f"{server}/lab/workspaces/{workspace}/tree/notebooks/{notebook}.ipynb"
+
+
 def run_all(page, address):
     """Open a notebook's page, wait for its kernel, and run all its cells."""
-    page.goto(address)
-    page.locator(".jp-Notebook").wait_for(timeout=60_000)
+    page.goto(address, timeout=PATIENCE)
+    page.locator(".jp-Notebook").wait_for(timeout=PATIENCE)
     page.evaluate(KERNEL_READY)
     page.evaluate(RUN_ALL)

@@ -11,7 +11,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from lab import run_all, serve
+from lab import PATIENCE, lab_address, run_all, serve
 
 from helpers import cleaning, extraction, figures, marks, merging, prompts, workbook
 
@@ -29,7 +29,7 @@ LISTEN = """() => {
 def expect():
     """Return Playwright's assertions, which wait: a learner's machine may be slow."""
     playwright = pytest.importorskip("playwright.sync_api")
-    playwright.expect.set_options(timeout=15_000)
+    playwright.expect.set_options(timeout=60_000)
     return playwright.expect
 
 
@@ -63,7 +63,7 @@ def open_panel(browser, expect):
         run_all(page, address)
         page.evaluate(LISTEN)
         panel = page.locator(f".kit-{name}")
-        expect(panel).to_be_visible(timeout=30_000)
+        expect(panel).to_be_visible(timeout=PATIENCE)
         expect_no_faults(page)
         return panel
 
@@ -83,7 +83,7 @@ def lab_panel(lab, open_panel, panels):
 
     def get(notebook, name):
         if name not in panels:
-            panels[name] = open_panel(f"{lab}/lab/tree/notebooks/{notebook}.ipynb?reset", name)
+            panels[name] = open_panel(lab_address(lab, notebook, name), name)
         return panels[name]
 
     return get
@@ -210,8 +210,8 @@ def expect_no_faults(page):
 
 
 def test_the_start_notebook_runs_and_shows_its_picture(lab, page):
-    run_all(page, f"{lab}/lab/tree/notebooks/00_start_here.ipynb?reset")
-    page.locator(".jp-OutputArea img").first.wait_for(timeout=30_000)
+    run_all(page, lab_address(lab, "00_start_here", "start"))
+    page.locator(".jp-OutputArea img").first.wait_for(timeout=PATIENCE)
     expect_no_faults(page)
     assert page.locator(".jp-RenderedImage img").first.evaluate("image => image.naturalWidth") > 300
 
@@ -408,9 +408,9 @@ def test_voila(served, browser, expect, expect_count):
 
 
 def open_in_voila(page, address, notebook, expect):
-    page.goto(f"{address}/voila/render/{notebook}.ipynb", timeout=60_000)
+    page.goto(f"{address}/voila/render/{notebook}.ipynb", timeout=PATIENCE)
     panel = page.locator(f".kit-{PANELS[notebook]}")
-    expect(panel).to_be_visible(timeout=60_000)
+    expect(panel).to_be_visible(timeout=PATIENCE)
     return panel
 
 
@@ -420,7 +420,7 @@ PANELS = {"02_extraction": "regex-lab", "03_prompts": "prompt-studio", "04_mergi
 @pytest.mark.skipif("KIT_SCREENSHOTS" not in os.environ, reason="takes pictures where KIT_SCREENSHOTS is set")
 @pytest.mark.parametrize("notebook", PANELS)
 def test_pictures_of_the_panels(lab, open_panel, root, notebook, expect):
-    panel = open_panel(f"{lab}/lab/tree/notebooks/{notebook}.ipynb?reset", PANELS[notebook])
+    panel = open_panel(lab_address(lab, notebook, f"picture-{notebook}"), PANELS[notebook])
     panel.page.add_style_tag(content=".Toastify { display: none }")
     if notebook == "02_extraction":
         choose(panel, "preset", "各种题号")

@@ -7,7 +7,7 @@ import statistics
 import time
 
 import pytest
-from lab import run_all
+from lab import PATIENCE, lab_address, run_all
 
 from helpers import cleaning, extraction, prompts, widgets, workbook
 
@@ -74,9 +74,9 @@ def test_in_the_kernel(root, tmp_path):
 )
 def test_in_the_browser(lab, page, notebook, control, output, keys):
     """From a real key to the changed output, one key after another."""
-    run_all(page, f"{lab}/lab/tree/notebooks/{notebook}.ipynb?reset")
+    run_all(page, lab_address(lab, notebook, f"speed-{notebook}"))
     field = page.locator(control).first
-    field.wait_for(timeout=30_000)
+    field.wait_for(timeout=PATIENCE)
     field.focus()
     page.wait_for_timeout(1000)
     page.evaluate(OBSERVE, output)

@@ -111,17 +111,17 @@ def find_placeholders(text: str, name: str = "提示词") -> list[str]:
     """Return the placeholders in a prompt or a part of one; what is wrong is a KitError that begins with its name."""
     used = []
     for token in _TOKEN.finditer(text):
-        line = text.count("\n", 0, token.start()) + 1
-        place = f"{name}第 {line} 行第 {token.start() - text.rfind(chr(10), 0, token.start())} 个字符"
-        known = "、".join("{" + name + "}" for name in PLACEHOLDERS)
-        if token[0] in "{}":
-            raise KitError(
-                f"{place}有一个单独的“{token[0]}”。占位符要写成一对，如 {{text}}；要写花括号本身，请写两遍。"
-            )
-        if token[1] is not None and token[1] not in PLACEHOLDERS:
-            raise KitError(f"{place}的占位符“{token[0]}”不认识。可以用的有：{known}。")
-        if token[1] is not None:
+        if token[1] in PLACEHOLDERS:
             used.append(token[1])
+        elif token[0] not in ("{{", "}}"):
+            line = text.count("\n", 0, token.start()) + 1
+            place = f"{name}第 {line} 行第 {token.start() - text.rfind(chr(10), 0, token.start())} 个字符"
+            if token[1] is None:
+                raise KitError(
+                    f"{place}有一个单独的“{token[0]}”。占位符要写成一对，如 {{text}}；要写花括号本身，请写两遍。"
+                )
+            known = "、".join("{" + known + "}" for known in PLACEHOLDERS)
+            raise KitError(f"{place}的占位符“{token[0]}”不认识。可以用的有：{known}。")
     return used
 
 

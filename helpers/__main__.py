@@ -158,9 +158,11 @@ def execute(path: Path) -> tuple[str, str | None]:
         return "", str(error)
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     for cell in notebook.cells:
-        for output in cell.get("outputs", []):
+        for output in list(cell.get("outputs", [])):
             # a widget's model id changes with every run and means nothing without its kernel
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            widget = output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            if widget and set(output["data"]) == {"text/plain"}:  # a progress bar: it leaves no picture
+                cell.outputs.remove(output)
     return nbformat.writes(notebook) + "\n", None
 
 

@@ -215,6 +215,7 @@ def score_answers(
     """
     metrics = require("sklearn.metrics")
     right = np.array(list(truth))
+    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
     chosen = np.array(LETTERS)[probabilities.argmax(axis=1)]
     hits = (right == chosen).astype(float)
     rng = np.random.default_rng(seed)

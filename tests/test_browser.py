@@ -427,6 +427,7 @@ def test_pictures_of_the_panels(lab, open_panel, root, notebook, expect):
         choose(panel, "row", "语文 第 14 行")
         expect(panel.locator(".kit-here")).to_have_attribute("title", re.compile("语文 第 14 行"))
     panel.scroll_into_view_if_needed()
+    panel.page.wait_for_timeout(1000)  # heights settle
     panel.screenshot(path=root / "docs" / f"{PANELS[notebook]}.png", animations="disabled")
     for node in (panel, panel.page.locator("body")):
         assert node.evaluate("node => node.scrollWidth <= node.clientWidth")

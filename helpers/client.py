@@ -17,6 +17,8 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from helpers import KitError
+from helpers.extraction import Extraction
+from helpers.prompts import make_outputs, read_questions
 from helpers.workbook import write_whole
 
 EXTRA = ("torch", "transformers", "peft", "gguf", "sklearn", "openai", "tenacity", "dotenv", "xllamacpp")
@@ -33,6 +35,12 @@ CODES = {
     "11203": "同时调用太多，请把 workers 调小",
 }
 """Error codes of the Spark platform (its error-code page), and what to do."""
+_MORE = {
+    "语文": "{text}\n\n上面的文章已经有这些题：\n\n{output}\n\n请再出 {count} 道"
+    "考查别处的单项选择题，从 1 编号，格式和上面一样，不要写别的。",
+    "英语": "{text}\n\nThese questions about the passage exist:\n\n{output}\n\nWrite {count} more about other points, "
+    "numbered from 1, in the same form, and nothing else.",
+}
 _BUSY = {"11202", "11203"}
 _FATAL = {"11200", "11201"}
 
@@ -218,6 +226,50 @@ def ask_all(
             raise
     lines = [[prompt, texts.get(key, ""), faults.get(key, "")] for key, prompt in zip(keys, prompts, strict=True)]
     return pd.DataFrame(lines, columns=["prompt", "text", "fault"])
+
+
+def add_questions(
+    rows: pd.DataFrame, extraction: Extraction, endpoint: Endpoint, path: str | Path, *, wanted: int = 4, **how: Any
+) -> Extraction:
+    """Ask a strong model for the questions that rows lack, so that every row has as many as the prompt asks for.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        The cleaned rows.
+    extraction : Extraction
+        What `extraction.extract` returned for them.
+    endpoint : Endpoint
+        Whom to ask.
+    path : str or Path
+        File of the answers, as for `ask_all`.
+    wanted : int
+        Questions a row.
+    **how
+        Further arguments of `ask_all`.
+
+    Returns
+    -------
+    Extraction
+        With the new questions behind those of their row, numbered on; only those without a fault.
+    """
+    outputs = [own for own in make_outputs(rows, extraction) if own[3] < wanted]
+    asked = ask_all(
+        endpoint,
+        [_MORE[subject].format(text=t, output=o, count=wanted - n) for subject, _, t, n, o in outputs],
+        path,
+        **how,
+    )
+    new = []
+    for (subject, row, _, count, _), reply in zip(outputs, asked["text"], strict=True):
+        questions, faults = read_questions(reply, subject)
+        bad = {fault.number for fault in faults}
+        good = [own for own in questions if own[1] not in bad][: wanted - count]
+        taken = [frame[(frame["subject"] == subject) & (frame["row"] == row)] for frame in extraction[:2]]
+        after = max(int(frame["position"].max()) for frame in taken if len(frame)) + 1
+        new += [[subject, row, after + i, after + i + 1, *own[2:]] for i, own in enumerate(good)]
+    added = pd.DataFrame(new, columns=extraction.questions.columns).astype(extraction.questions.dtypes)
+    return extraction._replace(questions=pd.concat([extraction.questions, added], ignore_index=True))
 
 
 def _append(path: Path, line: str) -> None:

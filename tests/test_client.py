@@ -258,3 +258,48 @@ def test_the_committed_example_names_every_setting_and_holds_no_value(root):
     settings = dotenv_values(root / ".env.example")
     assert {"LLM_BASE_URL", "LLM_MODEL", "LLM_API_KEY", "LLM_LORA_ID"} <= set(settings)
     assert not settings["LLM_API_KEY"] and not settings["LLM_LORA_ID"]
+
+
+def test_missing_questions_are_asked_for_and_only_good_ones_are_taken(serve, tmp_path):
+    import pandas as pd
+
+    from helpers import extraction, prompts
+
+    one = "1.Why?\nA.a\nB.b\nC.c\nD.d"
+    rows = pd.DataFrame(
+        [
+            ["英语", 0, "Bees dance.", one, "1.B"],
+            ["英语", 3, "Snow fell.", f"{one}\n2.What?\nA.e\nB.f\nC.g\nD.h", "1.A 2.C"],
+            ["英语", 5, "Rain fell.", one, "1.E"],  # a problem: stays as it is
+        ],
+        columns=["subject", "row", "阅读文本", "选项", "答案"],
+    )
+    found = extraction.extract(rows)
+    new = "1. When?\nA. now\nB. then\nC. never\nD. soon\n\nAnswer: D"
+    bad = "2. Same?\nA. x\nB. x\nC. y\nD. z\n\nAnswer: A"
+
+    def answer(prompt, times):
+        text = f"{new}\n\n{bad}" if "Bees" in prompt else new
+        assert ("Write 2 more" if "Bees" in prompt else "Write 1 more") in prompt
+        return 200, {"id": "1", "choices": [{"index": 0, "message": {"role": "assistant", "content": text}}]}
+
+    more = client.add_questions(rows, found, serve(answer).endpoint, tmp_path / "more.jsonl", wanted=3)
+    added = more.questions.iloc[len(found.questions) :]
+    assert added[["row", "position", "number", "stem", "D", "answer"]].to_numpy().tolist() == [
+        [0, 1, 2, "When?", "soon", "D"],
+        [3, 2, 3, "When?", "soon", "D"],
+    ]
+    pairs = prompts.make_pairs(rows, more)
+    assert pairs["output"].str.count("Answer:").tolist() == [2, 3]
+    assert more.problems.equals(found.problems)
+
+
+def test_the_local_model_answers_over_http_and_stops_with_the_block(tmp_path):
+    pytest.importorskip("xllamacpp", reason="the extra `finetune` is not installed")
+    from helpers import finetuning
+
+    with client.serve_local(finetuning.fetch_model() / finetuning.GGUF) as local:
+        asked = client.ask_all(local, ["Say yes."], tmp_path / "a.jsonl", max_tokens=8, timeout=300)
+    assert asked["fault"].tolist() == [""] and asked["text"].iloc[0]
+    after = client.ask_all(local, ["Say no."], tmp_path / "b.jsonl", attempts=1, timeout=5)
+    assert after["fault"].iloc[0].startswith("连不上服务")

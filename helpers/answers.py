@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from typing import Any, NamedTuple
 
-from helpers.marks import LETTERS, LINE, SPACE, Mark, Matcher, choose_run
+from helpers.marks import BRACKET, LETTERS, LINE, SPACE, Mark, Matcher, choose_run
 
 _LEADING_LETTERS = re.compile(r"(?:【?(?:正确)?答案】?|[Aa]nswer|选)? ?[:：]? ?[(（【]? ?" + LETTERS + r" ?[)）】]?")
 _AS_SUBJECT = re.compile(r" ?(?:[两三]?[个]?选?项(?!。?$)|[、，][^。\n]{0,20}项)")
@@ -15,7 +15,7 @@ _TABLE = re.compile(
 _ANSWER_HEADING = re.compile(r"【?(?:参考)?答案】?[:：]?\s*")
 _HEADING_AFTER = re.compile(r"\s*【?(?:答案)?(?:解析|详解|分析)】?[:：]?$")
 _HEADING_ENDS = tuple("析解】:：")
-_NOTE = re.compile(r"[(（【\[]? ?(?:第 ?)?\d+ ?题")
+_NOTE = re.compile(r"[(（【\[] ?(?:第 ?)?\d+ ?题|(?:第 ?)?\d+ ?题 ?[详解]")
 _IN_WORDS = re.compile(r"[A-Za-z] \d+ ?[.:)](?! ?[A-G](?![A-Za-z]))")  # “in Paragraph 3: it is …”
 _CONCLUDES = re.compile("选|答案|nswer")
 _BARE_LETTERS = re.compile(r"[A-G](?:[\s,，、;；]*[A-G])*[\s.。]*")
@@ -91,9 +91,9 @@ def match(text: str, marks: list[Mark], numbers: list[int], kinds: list[str]) ->
     counted = [int(mark.label) for mark in run]
     unique = len(set(numbers)) == len(numbers)
     # answers that belong to none of the questions, perhaps
-    lost = {int(m.label) for m in marks if m.place == LINE and m.style == run[0].style and len(m.label) < 3} - {
-        *counted
-    }
+    brackets = run[0].style == BRACKET
+    lost = {int(m.label) for m in marks if m.place == LINE and (m.style == BRACKET) == brackets and len(m.label) < 3}
+    lost -= {*counted}
     if counted == numbers and unique and not lost:
         return list(given), None
     if Counter(counted) == Counter(numbers) and not lost:

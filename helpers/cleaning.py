@@ -46,7 +46,7 @@ _ODD_CHARS = f"{SPACES}{INVISIBLE}{_CONTROLS}\r\x0b\x85\u2028\u2029０-９Ａ-�
 _ODD = re.compile(f"[{_ODD_CHARS}]")
 _FULLWIDTH_RUN = frozenset(char for char, half in FULLWIDTH.items() if half.isalnum())
 _LOOKALIKE = re.compile(f"[{''.join(LOOKALIKES)}]")
-_SUSPECT = re.compile(f"[{_ODD_CHARS}{''.join(LOOKALIKES)}]|_x00")
+_SUSPECT = re.compile(f"[{_ODD_CHARS}{''.join(LOOKALIKES)}]")
 """One quick look: most cells hold nothing to repair."""
 _ESCAPE = re.compile("_x00([01][0-9A-F]|7F)_")
 """How Excel spells control characters out, a carriage return for example as _x000D_."""
@@ -134,9 +134,7 @@ def clean_text(text: str, *, marks: bool = True) -> str:
     >>> clean_text("①他说：“１２％……”——")
     '①他说：“12%……”——'
     """
-    if text.isascii():
-        text = _ESCAPE.sub(_unescape, text.translate(_TABLE))
-    elif _SUSPECT.search(text):
+    if _SUSPECT.search(text):
         odd = set(_ODD.findall(text))
         for char in odd - _FULLWIDTH_RUN:
             text = text.replace(char, _TABLE[ord(char)] or "")
@@ -145,9 +143,10 @@ def clean_text(text: str, *, marks: bool = True) -> str:
             text = _IN_RUN.sub(lambda match: FULLWIDTH[match[0]], text)
             for char in run:
                 text = text.replace(char, FULLWIDTH[char])
-        text = _ESCAPE.sub(_unescape, text) if "_x00" in text else text
-        if _LOOKALIKE.search(text):
+        if not text.isascii() and _LOOKALIKE.search(text):
             text = _WORD.sub(lambda match: _repair_word(match, marks), text)
+    if "_x00" in text:
+        text = _ESCAPE.sub(_unescape, text)
     if "  " in text:
         text = _SPACE_RUN.sub(" ", text)
     if " \n" in text or "\n " in text or "\n\n" in text:

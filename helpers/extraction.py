@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from helpers import COLUMNS, KitError
+from helpers import COLUMNS, KitError, textbook
 from helpers import answers as answering
 from helpers.answers import OPTION_LETTERS, Reply
 from helpers.marks import (
     FULL,
-    HAN,
     LINE,
     PLAIN,
     Mark,
@@ -29,6 +28,7 @@ from helpers.marks import (
     choose_run,
     have_between,
 )
+from helpers.textbook import one_line
 from helpers.workbook import FIRST_LINE, sheet_name
 
 QUESTION_COLUMNS = ["subject", "row", "position", "number", "stem", "A", "B", "C", "D", "answer"]
@@ -39,13 +39,14 @@ NOTICE_COLUMNS = ["subject", "row", "code", "message"]
 
 _SCORE_PART = r"(?:本|每|共|计|满|小|大|题|空|点|合|一)*(?:分值)? ?\d+(?:\.\d+)? ?(?:分|points?|marks?)"
 _SCORE = re.compile(rf" ?[(（【\[] ?{_SCORE_PART}(?: ?[,，;；、] ?{_SCORE_PART}| each)* ?[)）】\]]")
+_SCORE_HINT = re.compile(r"\d ?(?:分|point|mark)")
 FORMAT_MARK = {
     "stem": re.compile(r"(?:答案|Answer)\s*[:：]|\d+\. "),
     **dict.fromkeys("ABCD", re.compile(r"(?:答案|Answer)\s*[:：]")),
 }
+_FORMAT_START = frozenset("答A0123456789")
 """What a field must not begin with: in the training text it would read like another part."""
 _FORMULA = re.compile(r"=|#(?:N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!)$")
-_WIDE = re.compile(rf"[{HAN}\u2014\u2026\u2018-\u201d\u2460-\u24ff\u3000-\u303f\uff01-\uff65]")
 
 
 PROBLEMS = {
@@ -114,7 +115,7 @@ class Parsed(NamedTuple):
     problems: list[list[Any]]
     notices: list[list[Any]]
     texts: dict[str, tuple[str, list[Span]]]
-    """选项 and 答案 as they were searched, with the marks in them."""
+    """选项 and 答案 as they were searched, with the marks in them; only from a search with a time limit."""
 
 
 def extract(rows: pd.DataFrame, patterns: Patterns = FULL, *, timeout: float | None = None) -> Extraction:
@@ -151,7 +152,7 @@ def extract(rows: pd.DataFrame, patterns: Patterns = FULL, *, timeout: float | N
 
 
 def parse_rows(rows: pd.DataFrame, patterns: Patterns = FULL, *, timeout: float | None = None) -> list[Parsed]:
-    """Parse every row; the first half of `extract`, which also tells where the marks are."""
+    """Parse every row; the first half of `extract`, which with a time limit also tells where the marks are."""
     if not isinstance(rows, pd.DataFrame) or not set(COLUMNS) <= set(rows.columns):
         raise KitError("extract 要的是整张表：先 workbook.read_rows，再 cleaning.clean。")
     matcher = Matcher(patterns, timeout)
@@ -301,7 +302,6 @@ class _RowParser:
     def __init__(self, subject: str, row: int, matcher: Matcher):
         self.subject, self.row, self.matcher = subject, row, matcher
         self.parsed = Parsed([], [], [], [], {})
-        self.where = f"{sheet_name(subject)} 第 {row + FIRST_LINE} 行"
 
     def parse(self, passage: Any, options: Any, answers: Any) -> Parsed:
         if code := _cell_fault(passage):
@@ -309,24 +309,30 @@ class _RowParser:
         if code := _cell_fault(options):
             self.problem(code, "选项", cell=options)
             return self.parsed
-        options = _SCORE.sub("", options)
+        options = _SCORE.sub("", options) if _SCORE_HINT.search(options) else options
         fault = _cell_fault(answers)
-        text = "" if fault else answering.spread(answers, self.matcher)
-        marks = self.matcher.marks("answer", text)
-        printed = {int(m.label) for m in marks if m.place == LINE or text[m.end : m.end + 1] in OPTION_LETTERS}
-        run, parts = self.split(options, printed)
-        if not run:
-            return self.parsed
-        numbers = [int(mark.label) for mark in run]
-        replies, repaired = answering.match(text, marks, numbers, [kind for kind, _ in parts])
-        unnumbered = any(line[5] == "no_number" for line in self.parsed.problems)
-        if repaired and repaired[0] == "surplus_answers":
-            if not unnumbered:
-                self.problem("surplus_answers", "答案", numbers=repaired[1])
-        elif repaired:
-            self.notice(*repaired)
-        chosen = {reply.start for reply in replies if reply}
-        self.parsed.texts["答案"] = (text, [_span(m, "answer", m.start in chosen) for m in marks])
+        found = textbook.split_questions(options) if self.matcher.whole else None
+        replies = textbook.split_answers(answers, *found) if found and not fault else None
+        numbers, parts = (found[0], [_fields(texts, self.subject) for texts in found[1]]) if found else ([], [])
+        unnumbered = False
+        if replies is None:
+            text = "" if fault else answering.spread(answers, self.matcher)
+            marks = self.matcher.marks("answer", text)
+            if not found:
+                printed = {int(m.label) for m in marks if m.place == LINE or text[m.end : m.end + 1] in OPTION_LETTERS}
+                numbers, parts = self.split(options, printed)
+            if not numbers:
+                return self.parsed
+            replies, repaired = answering.match(text, marks, numbers, [kind for kind, _ in parts])
+            unnumbered = any(line[5] == "no_number" for line in self.parsed.problems)
+            if repaired and repaired[0] == "surplus_answers":
+                if not unnumbered:
+                    self.problem("surplus_answers", "答案", numbers=repaired[1])
+            elif repaired:
+                self.notice(*repaired)
+            if not self.matcher.whole:
+                chosen = {reply.start for reply in replies if reply}
+                self.parsed.texts["答案"] = (text, [_span(m, "answer", m.start in chosen) for m in marks])
         for position, (number, part, reply) in enumerate(zip(numbers, parts, replies, strict=True), int(unnumbered)):
             if fault and part[0] in ("choice", "short"):
                 self.problem(fault, "答案", position, number, cell=answers)
@@ -336,8 +342,8 @@ class _RowParser:
             self.problem("no_choice_question", "选项")
         return self.parsed
 
-    def split(self, options: str, printed: set[int]) -> tuple[list[Mark], list[tuple[str, dict[str, str]]]]:
-        """Find the questions of 选项; return their number marks and, for each, its kind and fields."""
+    def split(self, options: str, printed: set[int]) -> tuple[list[int], list[tuple[str, dict[str, str]]]]:
+        """Find the questions of 选项; return their numbers and, for each, its kind and fields."""
         option_marks = self.matcher.marks("option", options)
         question_marks = self.matcher.marks("question", options)
         first_options = [
@@ -348,7 +354,6 @@ class _RowParser:
         options_follow = have_between(question_marks, first_options)
         run = choose_run(question_marks, options_follow, printed, choices_only=self.subject == "英语")
         chosen = {mark.start for mark in run}
-        spans = [_span(mark, "number", mark.start in chosen) for mark in question_marks]
         places = [mark.start for mark in option_marks]
         starts = [*(mark.start for mark in run), len(options)]
         before = option_marks[: bisect_left(places, starts[0])]
@@ -356,17 +361,22 @@ class _RowParser:
             self.problem("no_question", "选项")
         elif before and any(choose_options(options, starts[0], before)):
             self.problem("no_number", "选项", 0)
-        elif preamble := _one_line(options[: starts[0]], self.subject):
+        elif preamble := one_line(options[: starts[0]], self.subject):
             self.notice("preamble", f"第一个题号前面的文字没有用到：{preamble[:30]}")
         parts, used = [], set()
         for mark, end in zip(run, starts[1:], strict=True):
             inside = option_marks[bisect_left(places, mark.end) : bisect_left(places, end)]
             letters, fault = choose_options(options, end, inside)
             used.update(letter.start for letter in letters)
-            parts.append(fault or _fields(options, mark.end, end, letters, self.subject))
-        spans += [_span(mark, "option", mark.start in used) for mark in option_marks]
-        self.parsed.texts["选项"] = (options, sorted(spans))
-        return run, parts
+            ends = [letter.start for letter in letters[1:]] + [end]
+            texts = {"stem": options[mark.end : letters[0].start if letters else end]}
+            texts |= {own.label: options[own.end : stop] for own, stop in zip(letters, ends, strict=False)}
+            parts.append(fault or _fields(texts, self.subject))
+        if not self.matcher.whole:
+            spans = [_span(mark, "number", mark.start in chosen) for mark in question_marks]
+            spans += [_span(mark, "option", mark.start in used) for mark in option_marks]
+            self.parsed.texts["选项"] = (options, sorted(spans))
+        return [int(mark.label) for mark in run], parts
 
     def judge(self, position: int, number: int, kind: str, fields: dict[str, str], reply: Reply | None) -> None:
         """Put one question where it belongs: questions, short answers or problems."""
@@ -376,16 +386,16 @@ class _RowParser:
         text = reply.text if reply else ""
         if kind not in ("choice", "short"):
             self.problem(kind, "选项", position, number, **fields)
-        elif any(FORMAT_MARK[name].match(field) for name, field in fields.items()):
+        elif any(FORMAT_MARK[name].match(field) for name, field in fields.items() if field[0] in _FORMAT_START):
             self.problem("format_mark", "选项", position, number)
-        elif kind == "choice" and len({fields[letter] for letter in "ABCD"}) < 4:
+        elif kind == "choice" and len({fields["A"], fields["B"], fields["C"], fields["D"]}) < 4:
             self.problem("same_options", "选项", position, number)
         elif kind == "short" and reply:
-            reference = _one_line(text, self.subject)
+            reference = one_line(text, self.subject)
             self.parsed.short_answers.append([self.subject, self.row, position, number, fields["stem"], reference])
         elif kind == "choice" and len(letters) == 1 and letters[0] in "ABCD" and not conflict:
-            values = [fields[name] for name in ("stem", *"ABCD")]
-            self.parsed.questions.append([self.subject, self.row, position, number, *values, letters[0]])
+            texts = [fields["stem"], fields["A"], fields["B"], fields["C"], fields["D"]]
+            self.parsed.questions.append([self.subject, self.row, position, number, *texts, letters[0]])
         else:
             code = (
                 "no_reference" if kind == "short"
@@ -402,12 +412,16 @@ class _RowParser:
         """Note a problem; its message names the file, the line, the column and the question."""
         which = "" if position is None else f"第 {position + 1} 题"
         which += "" if number is None else f"（题号 {number}）"
-        message = f"{self.where}“{column}”列{which}：{PROBLEMS[code].format(number=number, **named)}"
+        message = f"{self.where()}“{column}”列{which}：{PROBLEMS[code].format(number=number, **named)}"
         self.parsed.problems.append([self.subject, self.row, position, number, column, code, message])
+
+    def where(self) -> str:
+        """Return which row this is, as Excel counts."""
+        return f"{sheet_name(self.subject)} 第 {self.row + FIRST_LINE} 行"
 
     def notice(self, code: str, text: str) -> None:
         """Note something that was repaired without a doubt."""
-        self.parsed.notices.append([self.subject, self.row, code, f"{self.where}：{text}"])
+        self.parsed.notices.append([self.subject, self.row, code, f"{self.where()}：{text}"])
 
 
 def _span(mark: Mark, role: str, chosen: bool) -> Span:
@@ -423,31 +437,8 @@ def _cell_fault(cell: Any) -> str | None:
     return "empty_cell" if isinstance(cell, str) or cell is None or pd.isna(cell) else "not_text"
 
 
-def _one_line(text: str, subject: str) -> str:
-    """Return the text on one line: broken lines joined, no spaces at the ends."""
-    if "\n" not in text:
-        return text.strip()
-    lines = [line for piece in text.split("\n") if (line := piece.strip())]
-    joined = lines[0] if lines else ""
-    for line in lines[1:]:
-        joined += _glue(joined[-2:], line[0], subject) + line
-    return joined
-
-
-def _glue(before: str, after: str, subject: str) -> str:
-    """Return what joins a broken line: a space between Latin words, nothing in Chinese text."""
-    last = before[-1]
-    if _WIDE.match(last) or _WIDE.match(after):
-        return ""
-    if last == "-" and before[:-1].isalpha():  # well-|known
-        return ""
-    if subject == "语文" and not (last.isalpha() or last in ",.;:!?)\"'"):
-        return ""
-    return " "
-
-
-def _fields(text: str, start: int, end: int, marks: list[Mark], subject: str) -> tuple[str, dict[str, str]]:
-    """Cut a question at its option marks.
+def _fields(texts: dict[str, str], subject: str) -> tuple[str, dict[str, str]]:
+    """Put the texts of a question on one line each.
 
     Returns
     -------
@@ -455,13 +446,10 @@ def _fields(text: str, start: int, end: int, marks: list[Mark], subject: str) ->
         ``"choice"`` and the fields ``stem``, ``A`` … ``D``; or ``"short"`` and the field ``stem``;
         or a problem code and what its message names.
     """
-    ends = [mark.start for mark in marks[1:]] + [end]
-    fields = {"stem": _one_line(text[start : marks[0].start if marks else end], subject)}
-    for mark, stop in zip(marks, ends, strict=False):
-        fields[mark.label] = _one_line(text[mark.end : stop], subject)
-    empty = sorted(name for name, field in fields.items() if not field)
-    if "stem" in empty:
+    fields = {name: one_line(text, subject) for name, text in texts.items()}
+    if not fields["stem"]:
         return "empty_stem", {}
-    if empty:
+    if not all(fields.values()):
+        empty = sorted(name for name, field in fields.items() if not field)
         return "missing_options", {"letters": "、".join(empty)}
-    return ("choice" if marks else "short"), fields
+    return ("choice" if "A" in fields else "short"), fields

@@ -140,6 +140,7 @@ class Matcher:
         if not isinstance(patterns, Patterns):
             raise KitError('正则要放进 marks.Patterns(question=…, option=…, answer=…)，或用 marks.LADDER["各种答案"]。')
         self.deadline = None if timeout is None else monotonic() + timeout
+        self.whole = patterns == FULL and timeout is None  # everything, as fast as may be
         engine = re if timeout is None else regex
         self.compiled = {f.name: _compile(engine, f.name, getattr(patterns, f.name)) for f in fields(patterns)}
 
@@ -287,8 +288,8 @@ def choose_run(
         worth = MARK_WORTH[mark.place] + (LIKELY_WORTH[mark.place] if likely[i] else 0.0)
         worth += STRANGER_WORTH[mark.place] if stranger else 0.0
         worth += PRINTED_WORTH if number in printed and not (stranger and number in usual_numbers) else 0.0
-        if mark.style == BRACKET and mark.place == GLUED and not inline:  # “（2）处”
-            worth -= 5.0
+        if not inline and (mark.place == GLUED and mark.style == BRACKET or mark.place != LINE and not likely[i]):
+            worth -= 5.0  # “（2）处”, “in Chapter 3.”
         best, origin = 0.0, -1
         for j in range(max(0, i - window), i):
             step = number - numbers[j]
@@ -346,24 +347,18 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
     strong = Counter(m.label for m in marks if weights[m.start] >= 3)
     if all(strong[letter] > 1 for letter in "ABCD"):  # the options of two questions
         return [], ("ambiguous_options", {})
-    by_letter = {
-        letter: sorted((m for m in marks if m.label == letter), key=lambda m: -weights[m.start])[:4]
-        for letter in "ABCDE"
-    }
+    by_letter: dict[str, list[Mark]] = {letter: [] for letter in "ABCDEFG"}
+    for mark in sorted(marks, key=lambda m: -weights[m.start]):
+        own = by_letter[mark.label]
+        if not own or len(own) < 4 and weights[mark.start] > weights[own[0].start] - 6:  # no bonus makes up for more
+            own.append(mark)
     present = {m.label for m in marks if weights[m.start] >= 4 and m.label in "ABCD"}
-    absent = [letter for letter in "ABCD" if letter not in present or not by_letter[letter]] or list("ABCD")
+    absent = [letter for letter in "ABCD" if letter not in present] or list("ABCD")
     nothing = ([], ("missing_options", {"letters": "、".join(absent)}) if len(present) > 1 else None)
-    if not all(by_letter[letter] for letter in "ABCD"):
-        return nothing
     starts = {m.start for m in marks if m.style != PLAIN and weights[m.start] > 1.5}
-    ranked = sorted(
-        (
-            (score, chosen)
-            for combination in product(*(by_letter[letter] for letter in "ABCD"))
-            if (score := _score_set(chosen := sorted(combination), text, end, starts, weights)) is not None
-        ),
-        key=lambda pair: -pair[0],
-    )
+    sets = [sorted(combination) for combination in product(*(by_letter[letter] for letter in "ABCD"))]
+    scored = [(_score_set(chosen, text, end, starts, weights), chosen) for chosen in sets]
+    ranked = sorted(((score, chosen) for score, chosen in scored if score is not None), key=lambda pair: -pair[0])
     if not ranked or ranked[0][0] < 8:
         return nothing
     chosen = ranked[0][1]
@@ -385,6 +380,7 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[int, float]:
     """Return how much each mark looks like an option mark, by its start."""
     weights: dict[int, float] = {}
     commas = sum(text[mark.end - 1] == "、" for mark in marks)
+    glued = sum(mark.place == GLUED and mark.style != PLAIN for mark in marks)
     labels = Counter(mark.label for mark in marks)
     for mark in marks:
         if mark.style == PLAIN:
@@ -397,7 +393,8 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[int, float]:
         else:
             weight = {LINE: 8.0, SPACE: 5.0}[mark.place]
         if _LIST.match(text, mark.start) and mark.label != text[mark.start + 2]:
-            weight -= 4.5 if commas < 4 or labels[mark.label] > 1 else 0.0
+            alone = labels[mark.label] == 1 and (mark.place != GLUED or glued > 1)
+            weight -= 0.0 if commas > 3 and (mark.place == LINE or alone) else 4.5
         weights[mark.start] = weight
     named = {m.start for m in marks if m.place == SPACE and _NAME_BEFORE.search(text, max(0, m.start - 12), m.start)}
     for mark in (m for m in marks if m.start in named):

@@ -403,6 +403,8 @@ class _Composer:
             fault = "odd cell"
         elif fault == "no number":
             paper.preamble = ""
+            if any(q.stem.startswith("（") for q in choices):  # “（2）处在文中的含义” reads like question 2
+                fault = "two answers"
         if fault == "odd cell":
             paper.cell = rng.choice(CELLS)
         elif fault == "contradiction":

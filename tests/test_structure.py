@@ -10,8 +10,9 @@ ORDER = (
     "workbook",
     "cleaning",
     "baseline",
-    "marks",  # marks and answers are the two lower halves of extraction
+    "marks",  # marks, answers and textbook are the lower parts of extraction
     "answers",
+    "textbook",
     "extraction",
     "prompts",
     "merging",

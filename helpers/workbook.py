@@ -63,9 +63,7 @@ def find_sheets(folder: str | Path) -> dict[str, Path]:
         raise KitError(f'FOLDER 要写一个文件夹，如 "../data/sample"。现在是：{folder!r}。')
     folder = Path(folder)
     if folder.is_file():
-        raise KitError(
-            f"“{folder.as_posix()}”是一个文件，不是文件夹。FOLDER 请写“{folder.parent.as_posix()}”。"
-        )
+        raise KitError(f"“{folder}”是一个文件，不是文件夹。FOLDER 请写“{folder.parent.as_posix()}”。")
     try:
         names = sorted(path.name for path in folder.iterdir() if path.is_file())
         sheets = {s: folder / sheet_name(s) for s in SUBJECTS if os.path.lexists(folder / sheet_name(s))}
@@ -281,16 +279,16 @@ def _choose_sheet(book: openpyxl.Workbook, path: Path) -> tuple[Any, list[int]]:
     ranks = list(zip(known, (s.sheet_state == "visible" for s in sheets), (len(h) > 1 for h in heads), strict=True))
     best = ranks.index(max(ranks))
     if ranks.count((len(COLUMNS), True, True)) > 1:
-        warnings.warn(f"“{path.name}”有几个工作表都有这三列，只读了“{sheets[best].title}”。", stacklevel=2)
+        warnings.warn(f"“{path.name}”有几个工作表都有这三列，只读了 {sheets[best].title!r}。", stacklevel=2)
     return sheets[best], _column_places(heads[best], path)
 
 
 def _read_head(sheet: Any) -> list[list[str]]:
-    """Return the first lines, each text without what surrounds it: spaces, a BOM, zero-width characters."""
+    """Return how the cells of the first lines begin, without spaces, a BOM or zero-width characters around them."""
     sheet.reset_dimensions()  # some programs store a wrong range, and openpyxl would stop at it
     lines = islice(sheet.iter_rows(values_only=True), 10)
     edge = "\ufeff\u200b\u200d \t\n\u00a0\u3000"
-    return [["" if cell is None else str(cell).strip(edge) for cell in line] for line in lines] or [[]]
+    return [["" if cell is None else str(cell).strip(edge)[:30] for cell in line] for line in lines] or [[]]
 
 
 def _damage(path: Path) -> str:

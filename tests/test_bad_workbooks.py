@@ -580,6 +580,17 @@ def _(folder):
 
 
 @case(
+    "a row in place of the column names",
+    Refused(
+        f"“{ENGLISH}”的第 1 行缺少“阅读文本”列。"
+        "现有的列：Tom has 1 bags. Nobody knows w、1. What is in bag 1? A. A kite、1. A。请把列名改成“阅读文本”。"
+    ),
+)
+def _(folder):
+    write(folder, [say(1), say(2)])
+
+
+@case(
     "a misspelt column",
     Refused(f"“{ENGLISH}”的第 1 行缺少“阅读文本”列。最接近的是“阅读文章”。请把列名改成“阅读文本”。"),
 )
@@ -680,7 +691,7 @@ def _(folder):
     write(folder, GOOD, change=hide)
 
 
-@case("two sheets with data", Taken(remarks=(f"“{ENGLISH}”有几个工作表都有这三列，只读了“Sheet”。",)))
+@case("two sheets with data", Taken(remarks=(f"“{ENGLISH}”有几个工作表都有这三列，只读了 'Sheet'。",)))
 def _(folder):
     def add(book):
         more = book.create_sheet("第二批")

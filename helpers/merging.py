@@ -372,6 +372,9 @@ def export(
 ) -> dict[str, int]:
     """Write the data set in every form that platforms take.
 
+    Every file holds the texts as they are. That goes for ``train.csv``, too, since a platform trains on it: pairs
+    begin with the prompt and with ``1. ``, but a text of your own that begins with ``=`` is a formula to Excel.
+
     Parameters
     ----------
     dataset : pandas.DataFrame

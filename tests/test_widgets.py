@@ -161,14 +161,12 @@ def test_a_runaway_pattern_gets_a_sentence_in_time(field):
     source = source.assign(选项=text, 答案=text)
     lab = widgets.RegexLab(source)
     before = lab.count.value, lab.strip.value
-    times = []
     for runaway in ("(a+)+$", "(a*)*$", "(a|a)+$"):
-        start = time.perf_counter()
+        start = time.process_time()  # a second of a machine that gives this process half of its time, or more
         lab.fields[field].value = runaway
-        times.append(time.perf_counter() - start)
+        assert time.process_time() - start < 0.5
         assert "太慢" in lab.message.value
         assert (lab.count.value, lab.strip.value) == before
-    assert min(times) < 1  # the others may have waited for a busy machine
 
 
 def test_the_strip_has_one_cell_a_row_and_marks_the_chosen_one(lab, rows):

@@ -8,11 +8,14 @@ from collections import Counter
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mill import Paper, Question, cells, compose, kinds_of, truth
 from million import OUTCOMES, TARGET, judge, mill, shrink
 
 from helpers.cleaning import clean
 from helpers.extraction import extract
+from helpers.textbook import split_answers, split_questions
 
 ROWS = 3000
 FOUR = "\nA.甲\nB.乙\nC.丙\nD.丁\n"
@@ -251,3 +254,65 @@ def test_answers_that_are_reported(options, answers, code):
 
 def test_a_clock_time_in_full_width_with_an_invisible_character_in_it():
     assert parse(f"1.上午８：\u200b００的船{FOUR}", "1.A").questions["stem"].tolist() == ["上午8:00的船"]
+
+
+# The short way (helpers/textbook.py) and the long one
+
+
+def frame(papers):
+    lines = [(paper.subject, row, *cells(paper)) for row, paper in enumerate(papers)]
+    columns = ["subject", "row", "阅读文本", "选项", "答案"]
+    return clean(pd.DataFrame(lines, columns=columns).astype(dict.fromkeys(columns[2:], object)))
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=20))
+@settings(max_examples=25, deadline=None)
+def test_the_short_way_and_the_long_way_agree(seeds):
+    rows = frame(map(compose, seeds))
+    for short, long in zip(extract(rows), extract(rows, timeout=600), strict=True):  # with a time limit: the long way
+        pd.testing.assert_frame_equal(short, long)
+
+
+def test_many_rows_can_go_the_short_way():
+    texts = [text for text in frame(map(compose, range(500)))["选项"] if isinstance(text, str)]
+    assert sum(split_questions(text) is not None for text in texts) > len(texts) / 5
+
+
+@pytest.mark.parametrize("options", ["A.甲 B.乙 C.丙 D.丁", "\nA.甲\nB.乙\nC.丙\nD.丁", " C．丙B．乙D．丁A．甲"])
+def test_what_is_written_as_in_a_textbook_goes_the_short_way(options):
+    text = clean(pd.DataFrame({"阅读文本": [""], "选项": [f"4.问题{options}\n5.请概括。"], "答案": [""]})).loc[
+        0, "选项"
+    ]
+    numbers, questions = split_questions(text)
+    assert numbers == [4, 5]
+    assert {name: own.strip() for name, own in questions[0].items()} == dict(
+        zip(["stem", *"ABCD"], ["问题", "甲", "乙", "丙", "丁"], strict=True)
+    )
+    assert [reply.text for reply in split_answers("4.B 5.写一座山。", numbers, questions)] == ["B", "写一座山。"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "问题\nA.甲 B.乙 C.丙 D.丁",
+        "1.问题\nA.甲 B.乙 D.丁",
+        "1.问题\nA.甲 B.乙 C.丙 D.丁 E.戊",
+        "1.问题\nA.甲 B.乙 C.丙 D.",
+        "1.问题\nA.写到C、D两地 B.乙 D.丁",
+        "1.It was opened in 20. Why?\nA.甲 B.乙 C.丙 D.丁",
+        "1.问题（2）处\nA.甲 B.乙 C.丙 D.丁",
+        "1.问题\nA.甲 B.J. D. Salinger C.丙 D.丁",
+        "1.问题 A 甲 B 乙 C 丙 D 丁",
+        "2.问题\nA.甲 B.乙 C.丙 D.丁\n1.请概括。",
+        "1.问题\nA.Group D. B.乙 C.丙\nDThe map",
+    ],
+)
+def test_what_is_in_doubt_goes_the_long_way(text):
+    assert split_questions(text) is None
+
+
+@pytest.mark.parametrize(
+    "answers", ["1.B", "1.B 2.", "B 略略略略", "1.B\n3.写一座山。", "1.BC\n2.写一座山。", "1.B\n2.A"]
+)
+def test_answers_in_doubt_go_the_long_way(answers):
+    assert split_answers(answers, [1, 2], [{"stem": "", "A": ""}, {"stem": ""}]) is None

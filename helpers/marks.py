@@ -86,7 +86,7 @@ LADDER = {
 }
 """From the first idea to the full patterns: each rung takes one more kind of mess."""
 
-_INITIALS = re.compile(r"(?<![A-Za-z°])(?<!U\.)(?!U\.[SKN]\. )(?:[A-Z]\. ?){2,}(?=[A-Z][a-z])")
+_INITIALS = re.compile(r"(?<![A-Za-z°])(?<!U\.)(?!U\.[SKN]\. )(?:[A-Z]\. ?){2,4}(?=[A-Z][a-z])")
 _NAME_BEFORE = re.compile(
     r"(?i)(?:\b|(?<=[A-G]))(?:vitamin|group|class|plan|team|type|level|grade|part|section|room|gate|pier|block|building"
     r"|platform|point|line|zone|figure|option|party|company|student)s? $"
@@ -400,6 +400,7 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[int, float]:
     for mark in (m for m in marks if m.start in named):
         weights[mark.start] = -2.0 if mark.style == PLAIN else min(weights[mark.start], 1.5)
     starts = [mark.start for mark in marks]
+    strong = Counter(mark.label for mark in marks if weights[mark.start] >= 2)
     at = max(0, starts[0] - 3)
     while initials := _INITIALS.search(text, at, marks[-1].end + 12):
         at = initials.end()
@@ -412,8 +413,8 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[int, float]:
             if mark.place != LINE and mark.start > initials.start():
                 weights[mark.start] -= 5.0
             elif mark.place != LINE and not option:  # in “B. C. D. Roosevelt” only B may be an option
-                other = max((weights[m.start] for m in marks if m.label == mark.label and m is not mark), default=0)
-                weights[mark.start] = min(weights[mark.start], 2.0 if others else 1.0 if other < 2 else -1.0)
+                rival = strong[mark.label] - (weights[mark.start] >= 2) > 0
+                weights[mark.start] = min(weights[mark.start], 2.0 if others else -1.0 if rival else 1.0)
     return weights
 
 

@@ -3,8 +3,8 @@
 Needs ``pip install atheris``. Each target runs in a process of its own, from the seeds and from what
 ``--corpus`` kept of earlier runs. One line a target is printed: inputs tried, edges covered, findings.
 A finding is an input that raises something undocumented, or that takes more than a second of the
-processor's time. Afterwards every input that was kept is repeated to 100 kB and tried again, without the
-fuzzer's own cost: what grows faster than its input shows there.
+processor's time. Afterwards every input that was kept, or its end, is repeated to 100 kB and tried again,
+without the fuzzer's own cost: what grows faster than its input shows there.
 """
 
 import argparse
@@ -50,7 +50,8 @@ def replay(name, corpus):
 
     tries = {path.name: path.read_bytes() for path in [*corpus.glob("found-*"), *corpus.glob("slow/*")]}
     for path in sorted(corpus.glob("inputs/*")):
-        tries[f"{path.name}, repeated"] = targets.lengthen(path.read_bytes())
+        for tail in (0, 15, 60):  # 0: the whole
+            tries[f"{path.name}, last {tail or 'all'} repeated"] = targets.lengthen(path.read_bytes(), tail)
     faults, longest = [], 0.0
     for which, data in tries.items():
         started = time.process_time()

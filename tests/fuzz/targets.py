@@ -37,10 +37,12 @@ def write_text(subject, *texts):
     return bytes([SUBJECTS.index(subject)]) + "\0".join(texts).encode("utf-8", "surrogateescape")
 
 
-def lengthen(data):
-    """Repeat every field of an input until the whole has about ``LONG`` bytes."""
+def lengthen(data, tail=0):
+    """Repeat every field of an input, or its last bytes, until the whole has about ``LONG`` bytes."""
     fields = data[1:].split(b"\0")
-    return data[:1] + b"\0".join(field * (LONG // max(len(data), 1)) for field in fields)
+    ends = [field[-tail:] for field in fields]
+    times = LONG // max(sum(map(len, ends)), 1)
+    return data[:1] + b"\0".join(f[: len(f) - len(end)] + end * times for f, end in zip(fields, ends, strict=True))
 
 
 def output(data):
@@ -177,7 +179,8 @@ def seeds(name):
         cells = {cell[:400] for _, *line in sample_cells() for cell in line if isinstance(cell, str)}
         return [write_text("语文", cell) for cell in sorted(cells)]
     lines = [[cell if isinstance(cell, str) else "" for cell in line] for line in sample_cells()]
-    return [write_text(subject, "略", options, answers) for subject, _, options, answers in lines]
+    papers = [write_text(subject, "略", options, answers) for subject, _, options, answers in lines]
+    return papers + [write_text("英语", "略", f"1. What?\n{word}", f"1. {word}") for word in WORDS]
 
 
 TARGETS = {target.__name__: target for target in (output, prompt, cleaning, workbook, extraction)}
@@ -188,6 +191,6 @@ WORDS = (
     *("1.", "1．", "（1）", "第1题", "21-23 BAC", "A.", "B．", "Ｃ.", "D、", "А.", "(A)", "答案:", "Answer: "),
     *("【答案】", "（3分）", "故选B", "_x000D_", "１２％", "Ａ", "ＤＮА", "\u0410", "=SUM(", "A1", "<v>", "<t>"),
     *('<c r="A2">', "</c>", 't="s"', 't="inlineStr"', 't="n"', 't="e"', 't="d"', "<!ENTITY", "&#27;", "<f>"),
-    *("1048576", "XFD1", "</row>"),
+    *("1048576", "XFD1", "</row>", "C. D. Roosevelt ", "A.B.C.D.", "Class B "),
 )
 """What a fuzzer would be slow to find by itself."""

@@ -56,8 +56,15 @@ def find_missing() -> list[str]:
     return [name for name in EXTRA if find_spec(name) is None]
 
 
-def require(name: str) -> Any:
-    """Import a package of the extra ``finetune``.
+def require(name: str, install: str = INSTALL) -> Any:
+    """Import a package that the kit can do without, as those of the extra ``finetune``.
+
+    Parameters
+    ----------
+    name : str
+        The package, or a module of it.
+    install : str
+        What to do if it is missing.
 
     Raises
     ------
@@ -67,7 +74,7 @@ def require(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise KitError(f"没有安装 {error.name}：{INSTALL}。") from None
+        raise KitError(f"没有安装 {error.name}：{install}。") from None
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,9 @@ def letters(counts: pd.DataFrame, title: str) -> Chart:
     width = 0.8 / max(1, len(counts))
     for i, (subject, own) in enumerate(counts.iterrows()):
         places = [x + (i - (len(counts) - 1) / 2) * width for x in range(4)]
-        bars = axes.bar(places, own / max(1, own.sum()) * 100, width * 0.92, label=subject, color=(BLUE, ORANGE)[i % 2])
+        bars = axes.bar(
+            places, own / max(1, own.sum()) * 100, width * 0.92, label=subject, color=(BLUE, ORANGE, GREEN)[i % 3]
+        )
         axes.bar_label(bars, labels=[str(n) for n in own], fontsize=9)
     axes.axhline(25, color=GREY, linestyle=":", zorder=0)
     axes.set_xticks(range(4), list("ABCD"))

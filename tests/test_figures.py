@@ -43,6 +43,15 @@ EXAMPLES = {
         ({"英语": []}, 8000, "没有数据"),
     ],
     "letters": [(LETTERS, "答案偏向 D"), (LETTERS.iloc[:1] * 0, "没有题目")],
+    "curves": [
+        (
+            {"训练": pd.Series([2.0, 1.5, None], index=[1, 2, 3]), "验证": pd.Series([None, 1.8], index=[1, 2])},
+            "都在降",
+        ),
+        ({"没有": pd.Series([], dtype=float)}, "没有数据"),
+    ],
+    "compare": [(pd.DataFrame({"之前": [0.0, 0.1], "之后": [0.9, 1.0]}, index=["合格的输出", "合格的题"]), "变好了")],
+    "confusion": [(pd.DataFrame([[3, 0], [1, 2]], index=list("AB"), columns=list("AB")), "多数在对角线上")],
     "mix": [(DATASET, "训练集里一半是重复的"), (DATASET.iloc[:0], "空的数据集")],
 }
 CALLS = [pytest.param(name, own, id=f"{name} {n}") for name, all_ in EXAMPLES.items() for n, own in enumerate(all_)]

@@ -193,6 +193,8 @@ def test_a_folder_with_another_run_is_not_overwritten(tiny, tmp_path):
 
 
 def test_a_model_that_is_not_there_is_a_sentence(tmp_path):
+    with pytest.raises(KitError, match="没有安装 modelscope：运行 python -m pip install modelscope。"):
+        finetuning.load_model("modelscope:a/b")
     with pytest.raises(KitError, match="加载不了模型"):
         finetuning.load_model(tmp_path)
 

@@ -21,6 +21,7 @@ def copy(root, tmp_path):
     """A copy of the notebooks and the sample, with an empty processed/: what learners do to theirs cannot matter."""
     for folder in ("notebooks", "data/sample"):
         shutil.copytree(root / folder, tmp_path / folder, ignore=shutil.ignore_patterns(".*", "~$*"))
+    shutil.copy(root / "data" / "results.json", tmp_path / "data")
     return tmp_path
 
 

@@ -17,6 +17,9 @@ import pandas as pd
 
 from helpers import COLUMNS, SUBJECTS, KitError
 
+# JupyterLab would set what stands between two dollar signs of a table as a formula
+pd.set_option("display.html.use_mathjax", False)
+
 ROWS_COLUMNS = ["subject", "row", *COLUMNS]
 FIRST_LINE = 2
 """Excel line of row 0: line 1 holds the column names."""

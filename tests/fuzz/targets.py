@@ -16,6 +16,7 @@ import pandas as pd
 
 from helpers import COLUMNS, SUBJECTS, KitError
 from helpers.cleaning import clean, clean_text
+from helpers.evaluation import RUBRIC_TOTAL, read_total
 from helpers.extraction import extract
 from helpers.prompts import OUTPUT_COLUMNS, check_template, format_questions, make_pairs, parse_output, render
 from helpers.workbook import read_rows, sheet_name
@@ -63,6 +64,13 @@ def output(data):
     second, faults = parse_output(again, subject)
     assert not faults
     assert second[["stem", *"ABCD", "answer"]].to_numpy().tolist() == fields
+
+
+def judge(data):
+    """`read_total` never raises, and names nothing but a total that the rubric can give."""
+    _, (text,) = read_text(data, 1)
+    total = read_total(text)
+    assert total is None or 0 <= total <= RUBRIC_TOTAL
 
 
 def prompt(data):
@@ -175,6 +183,9 @@ def seeds(name):
         one = "1. 它指什么\nA. 甲\nB. 乙\nC. 丙\nD. 丁\n\n答案:B"
         two = "2. What is it?\nA. a\nB. b\nC. c\nD. d\n\nAnswer: C"
         return [write_text("语文", one), write_text("英语", f"{two}\n\n{two}"), write_text("语文", "A. 1.\n答案：甲")]
+    if name == "judge":
+        replies = ["总分：38", "**总分**：**38.5** / 44", "总分（满分44分）：20 + 9.5 = 29.5", "Total score: 31/44"]
+        return [write_text("语文", reply) for reply in replies]
     if name == "cleaning":
         cells = {cell[:400] for _, *line in sample_cells() for cell in line if isinstance(cell, str)}
         return [write_text("语文", cell) for cell in sorted(cells)]
@@ -183,7 +194,7 @@ def seeds(name):
     return papers + [write_text("英语", "略", f"1. What?\n{word}", f"1. {word}") for word in WORDS]
 
 
-TARGETS = {target.__name__: target for target in (output, prompt, cleaning, workbook, extraction)}
+TARGETS = {target.__name__: target for target in (output, prompt, judge, cleaning, workbook, extraction)}
 """By name, the cheapest first. A new one is a function above, its name here, and its `seeds`."""
 
 WORDS = (
@@ -192,5 +203,6 @@ WORDS = (
     *("【答案】", "（3分）", "故选B", "_x000D_", "１２％", "Ａ", "ＤＮА", "\u0410", "=SUM(", "A1", "<v>", "<t>"),
     *('<c r="A2">', "</c>", 't="s"', 't="inlineStr"', 't="n"', 't="e"', 't="d"', "<!ENTITY", "&#27;", "<f>"),
     *("1048576", "XFD1", "</row>", "C. D. Roosevelt ", "A.B.C.D.", "Class B "),
+    *("总分", "（满分44分）", "total score", "**", "1 + ", "= ", "38.5"),
 )
 """What a fuzzer would be slow to find by itself."""

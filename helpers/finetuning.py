@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -324,7 +325,9 @@ def add_lora(model: Any, settings: Settings) -> Any:
         target_modules=targets,
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # transformers' remark to peft's authors
+        return get_peft_model(model, config)
 
 
 def compute_loss(model: Any, examples: Sequence[Example]) -> Any:

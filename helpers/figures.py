@@ -249,13 +249,13 @@ def curves(lines: Mapping[str, pd.Series], title: str, ylabel: str = "损失") -
         axes.plot(values.index, values, color=colour, label=name, marker="o" if len(values) < 40 else "", markersize=4)
     axes.set_xlabel("步数")
     axes.set_ylabel(ylabel)
-    axes.legend(frameon=False, fontsize=9)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=9)
     return figure
 
 
 def compare(shares: pd.DataFrame, title: str) -> Chart:
     """Draw shares side by side: one group of bars a line, one colour a column, values from 0 to 1."""
-    figure, axes = new_figure(title, height=0.3 * shares.size + 1.0)
+    figure, axes = new_figure(title, height=0.3 * shares.size + 1.2)
     width = 0.8 / shares.shape[1]
     for place, (name, colour) in enumerate(zip(shares.columns, (GREY, BLUE, ORANGE), strict=False)):
         at = [line + (place - (shares.shape[1] - 1) / 2) * width for line in range(len(shares))]
@@ -266,7 +266,7 @@ def compare(shares: pd.DataFrame, title: str) -> Chart:
     axes.set_xlim(0, 1.12)
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    figure.legend(loc="outside lower center", ncols=shares.shape[1], frameon=False, fontsize=9)
     return figure
 
 

@@ -27,6 +27,7 @@ _ANSWER_MARK = re.compile(
 )
 _SHAPE = re.compile(r"(?:\d(?:(?=[B-D]*A)(?=[ACD]*B)(?=[ABD]*C)(?=[A-C]*D)[A-D]{4})?)+")
 _MARK_END = " \n.、)）:："
+_ODD_SPACE = re.compile(r"[^\S \n]")  # of a cell that was not cleaned
 _LETTER = re.compile("[A-G]")
 _WIDE = re.compile(rf"[{HAN}\u2014\u2026\u2018-\u201d\u2460-\u24ff\u3000-\u303f\uff01-\uff65]")
 _CHOICES = frozenset("ABCD")
@@ -51,6 +52,8 @@ def split_questions(text: str) -> tuple[list[int], list[dict[str, str]]] | None:
     >>> split_questions("1.哪一项正确\nA.甲 B.乙 C.丙 D.丁\n2.请概括。")
     ([1, 2], [{'stem': '哪一项正确\n', 'A': '甲 ', 'B': '乙 ', 'C': '丙 ', 'D': '丁\n'}, {'stem': '请概括。'}])
     """
+    if _ODD_SPACE.search(text):
+        return None
     before, *pieces = _QUESTION_MARK.split(text)
     marks, texts = pieces[::2], pieces[1::2]
     if before.strip() or not _SHAPE.fullmatch("".join([mark[0] for mark in marks])):

@@ -177,3 +177,13 @@ def test_a_broken_pattern_is_a_sentence(pattern, said):
 def test_a_runaway_pattern_is_a_sentence():
     with pytest.raises(KitError, match="太慢"):
         parse("a" * 5000 + "!", "1.B", patterns=Patterns("(a+)+$", FULL.option, FULL.answer), timeout=0.2)
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\t", "\u2003"])
+def test_cells_that_were_not_cleaned_are_read_as_well_as_can_be(space):
+    """Notebook 01 compares extraction with and without cleaning: that must not end in an error."""
+    options = f"1.{space}Who?\nA.{space}x\nB. y\nC. z\nD. w\n2.{space}{space}Why?\nA. x\nB. y\nC. z\nD. w"
+    rows = pd.DataFrame([["英语", 0, "Text.", options, f"1.{space}A{space}2.{space}B"]])
+    rows.columns = ["subject", "row", "阅读文本", "选项", "答案"]
+    found = extract(rows)
+    assert len(found.questions) + len(found.problems) >= 1

@@ -181,6 +181,8 @@ def _transformers() -> Any:
     transformers = require("transformers")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    # transformers' remark to peft's authors
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
     return transformers
 
 
@@ -325,9 +327,7 @@ def add_lora(model: Any, settings: Settings) -> Any:
         target_modules=targets,
         task_type="CAUSAL_LM",
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # transformers' remark to peft's authors
-        return get_peft_model(model, config)
+    return get_peft_model(model, config)
 
 
 def compute_loss(model: Any, examples: Sequence[Example]) -> Any:

@@ -89,7 +89,7 @@ def test_growth_is_linear():
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_long_cell_takes_long(name):
-    """Time against length, doubling: each hostile text in 选项, in 答案, behind a question, in the yardstick."""
+    """Time against length, doubling: each hostile text in 选项, in 答案, and behind a question."""
     unit, line, slowest = HOSTILE[name], [], 0.0
     for size in SIZES:
         text = (unit * size)[:size]

@@ -114,7 +114,9 @@ def test_training_lowers_the_loss_and_leaves_frozen_layers_alone(tiny):
     for name, p in tiny.named_parameters():
         p.requires_grad = "lm_head" in name
     frozen = tiny.model.layers[0].mlp.up_proj.weight.clone()
-    history = finetuning.train(tiny, examples, Settings(learning_rate=0.05, epochs=10), validation=examples, every=5)
+    history = finetuning.train(
+        tiny, examples, Settings(learning_rate=0.05, epochs=10, batch_size=2), validation=examples, every=5
+    )
     assert history["step"].tolist() == list(range(1, 21))
     assert history["loss"].iloc[-1] < history["loss"].iloc[0] - 1
     assert history["val_loss"].notna().tolist() == [(step % 5 == 0) for step in range(1, 21)]

@@ -215,7 +215,8 @@ def score_answers(
     """
     metrics = require("sklearn.metrics")
     right = np.array(list(truth))
-    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+    # scikit-learn wants sums of 1; rounded, so that what was equal stays equal
+    probabilities = (probabilities / probabilities.sum(axis=1, keepdims=True)).round(9)
     chosen = np.array(LETTERS)[probabilities.argmax(axis=1)]
     hits = (right == chosen).astype(float)
     rng = np.random.default_rng(seed)

@@ -1,12 +1,20 @@
 """Notebooks 05 and 06: without the extra they run and say what to install; with it, nbval compares them."""
 
 import json
+import shutil
 import statistics
 import subprocess
 import sys
 
 import pytest
-from test_notebooks import cells, code, copy, test_hygiene, test_no_output_is_longer_than_a_screen  # noqa: F401
+from test_notebooks import (
+    cells,
+    code,
+    copy,  # noqa: F401
+    test_hygiene,
+    test_no_output_is_longer_than_a_screen,
+    with_folder,
+)
 
 from helpers.__main__ import execute
 from helpers.client import EXTRA, INSTALL, find_missing
@@ -35,13 +43,28 @@ def without_extra(tmp_path, monkeypatch):
         monkeypatch.setenv("PYTHONPATH", str(tmp_path / "hide"))
 
 
+def printed(text):
+    """Return the lines that the cells of a notebook printed."""
+    outputs = [output for cell in json.loads(text)["cells"] for output in cell.get("outputs", [])]
+    return [line for output in outputs for line in output.get("text", [])]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_without_the_extra_it_runs_and_says_what_to_install(copy, without_extra, name):  # noqa: F811
     text, error = execute(copy / "notebooks" / f"{name}.ipynb")
     assert error is None
-    outputs = [output for cell in json.loads(text)["cells"] for output in cell.get("outputs", [])]
-    assert sum(INSTALL in line for output in outputs for line in output.get("text", [])) == 1
-    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 2  # the stored results, drawn
+    assert sum(INSTALL in line for line in printed(text)) == 1
+    assert text.count('"image/png"') >= 2  # the stored results, drawn
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_runs_on_a_folder_with_the_chinese_sheet_only(copy, without_extra, name):  # noqa: F811
+    (copy / "data" / "contest").mkdir()
+    shutil.copy(copy / "data" / "sample" / "训练集-语文.xlsx", copy / "data" / "contest")
+    with_folder(copy / "notebooks" / f"{name}.ipynb", "../data/contest")
+    text, error = execute(copy / "notebooks" / f"{name}.ipynb")
+    assert error is None
+    assert any("没有英语表" in line for line in printed(text)) == (name == "05_finetuning")
 
 
 @pytest.mark.finetune

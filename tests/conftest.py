@@ -13,6 +13,8 @@ import openpyxl
 import pytest
 from lab import CHROMIUM, FLAGS, serve
 
+from helpers import cleaning, extraction, workbook
+
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = ("阅读文本", "选项", "答案")
 GOOD_ROWS = {
@@ -43,6 +45,30 @@ class Outcome(NamedTuple):
 def root():
     """Return the folder of the repository."""
     return ROOT
+
+
+@pytest.fixture(scope="module")
+def source(root):
+    """Return the rows of the sample's sheets, as they are."""
+    return workbook.read_rows(root / "data" / "sample")
+
+
+@pytest.fixture(scope="module")
+def rows(source):
+    """Return the cleaned rows of the sample."""
+    return cleaning.clean(source)
+
+
+@pytest.fixture(scope="module")
+def gold(root):
+    """Return the truth about the sample's rows."""
+    return workbook.read_gold(root / "data" / "sample")
+
+
+@pytest.fixture(scope="module")
+def found(rows):
+    """Return what is extracted from the sample."""
+    return extraction.extract(rows)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 from lab import PATIENCE, lab_address, run_all, serve
 
-from helpers import cleaning, extraction, figures, marks, merging, prompts, workbook
+from helpers import extraction, figures, marks, merging, prompts
 
 pytestmark = pytest.mark.browser
 RAW = re.compile("stderr$|error$")
@@ -31,26 +31,6 @@ def expect():
     playwright = pytest.importorskip("playwright.sync_api")
     playwright.expect.set_options(timeout=60_000)
     return playwright.expect
-
-
-@pytest.fixture(scope="module")
-def source(root):
-    return workbook.read_rows(root / "data" / "sample")
-
-
-@pytest.fixture(scope="module")
-def rows(source):
-    return cleaning.clean(source)
-
-
-@pytest.fixture(scope="module")
-def gold(root):
-    return workbook.read_gold(root / "data" / "sample")
-
-
-@pytest.fixture(scope="module")
-def found(rows):
-    return extraction.extract(rows)
 
 
 @pytest.fixture(scope="module")

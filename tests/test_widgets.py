@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import cleaning, extraction, marks, merging, prompts, widgets, workbook
+from helpers import cleaning, extraction, marks, merging, prompts, widgets
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -22,26 +22,6 @@ NASTY = [
     "\u202eabc\u202c \u200fאב\u2067",
     "'\"`--><!--",
 ]
-
-
-@pytest.fixture(scope="module")
-def source(root):
-    return workbook.read_rows(root / "data" / "sample")
-
-
-@pytest.fixture(scope="module")
-def gold(root):
-    return workbook.read_gold(root / "data" / "sample")
-
-
-@pytest.fixture(scope="module")
-def rows(source):
-    return cleaning.clean(source)
-
-
-@pytest.fixture(scope="module")
-def found(rows):
-    return extraction.extract(rows)
 
 
 @pytest.fixture(scope="module")

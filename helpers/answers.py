@@ -1,7 +1,7 @@
 """Read 答案: spread it out, match it with the questions, read the letters (notebook 02)."""
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from typing import Any, NamedTuple
 
 from helpers.marks import BRACKET, LETTERS, LINE, SPACE, Mark, Matcher, choose_run
@@ -18,6 +18,8 @@ _HEADING_ENDS = tuple("析解】:：")
 _NOTE = re.compile(r"[(（【\[] ?(?:第 ?)?\d+ ?题|(?:第 ?)?\d+ ?题 ?[详解]")
 _IN_WORDS = re.compile(r"[A-Za-z] \d+ ?[.:)](?! ?[A-G](?![A-Za-z]))")  # “in Paragraph 3: it is …”
 _CONCLUDES = re.compile("选|答案|nswer")
+_LETTER_LINE = re.compile("[A-G](?=\n|$)")
+_EXPLAINS = re.compile("[A-G](?![A-Za-z])|.*(?:选|答案|nswer)")
 _BARE_LETTERS = re.compile(r"[A-G](?:[\s,，、;；]*[A-G])*[\s.。]*")
 OPTION_LETTERS = frozenset("ABCDEFG")
 
@@ -90,10 +92,7 @@ def match(text: str, marks: list[Mark], numbers: list[int], kinds: list[str]) ->
     given = [Reply(own, mark.letter, mark.start) for own, mark in zip(texts, run, strict=True)]
     counted = [int(mark.label) for mark in run]
     unique = len(set(numbers)) == len(numbers)
-    # answers that belong to none of the questions, perhaps
-    brackets = run[0].style == BRACKET
-    lost = {int(m.label) for m in marks if m.place == LINE and (m.style == BRACKET) == brackets and len(m.label) < 3}
-    lost -= {*counted}
+    lost = _find_lost(text, marks, run)
     if counted == numbers and unique and not lost:
         return list(given), None
     if Counter(counted) == Counter(numbers) and not lost:
@@ -106,7 +105,25 @@ def match(text: str, marks: list[Mark], numbers: list[int], kinds: list[str]) ->
         partial = not all(_BARE_LETTERS.fullmatch(reply.text) for reply in given)
     if complete or partial or lost:
         return _match_by_number(text, numbers, kinds, counted, given, lost)
-    return _match_by_order(numbers, choices, counted, given)
+    return _match_by_order(text, numbers, choices, counted, given)
+
+
+def _find_lost(text: str, marks: list[Mark], run: list[Mark]) -> set[int]:
+    """Return the numbers of answers that stand outside the run and belong to none of the questions, perhaps."""
+    chosen, counted = {mark.start for mark in run}, {int(mark.label) for mark in run}
+    brackets = run[0].style == BRACKET
+    lost, behind_letter = set(), False
+    for mark in marks:
+        if mark.start in chosen:
+            behind_letter = bool(_LEADING_LETTERS.match(text, mark.end))
+        elif mark.place == LINE and len(mark.label) < 3:
+            if (mark.style == BRACKET) != brackets:
+                stray = _LETTER_LINE.match(text, mark.end)
+            else:  # a number that is there already may count the points of a short answer, or explain a letter
+                stray = int(mark.label) not in counted or behind_letter and not _EXPLAINS.match(text, mark.end)
+            if stray:
+                lost.add(int(mark.label))
+    return lost
 
 
 def _match_bare(text: str, questions: int, choices: list[int]) -> Matched:
@@ -129,13 +146,17 @@ def _match_by_number(
     for number, kind in zip(numbers, kinds, strict=True):
         mine = by_number.get(number, [])
         replies.append(_join(mine[:1] if kind == "short" else mine) if mine else None)
-        notes = [r for r in mine[1:] if _NOTE.match(text, r.start) or _CONCLUDES.search(r.text)]
-        if kind != "short" and len(notes) + 1 < len(mine):  # a second answer, not an explanation of the first
+        if kind != "short" and len(_explanations(text, mine)) + 1 < len(mine):
             lost.add(number)
     surplus = sorted(set(counted) - set(numbers) | lost)
     if surplus:  # a question that was missed, perhaps
         return replies, ("surplus_answers", "、".join(map(str, surplus)))
     return replies, None
+
+
+def _explanations(text: str, replies: list[Reply]) -> list[Reply]:
+    """Return those replies to one question that explain the first; what is left over is a second answer."""
+    return [r for r in replies[1:] if _NOTE.match(text, r.start) or _CONCLUDES.search(r.text)]
 
 
 def _group(counted: list[int], given: list[Reply]) -> dict[int, list[Reply]]:
@@ -149,13 +170,17 @@ def _join(replies: list[Reply]) -> Reply:
     return replies[0]._replace(text="\n".join(reply.text for reply in replies))
 
 
-def _match_by_order(numbers: list[int], choices: list[int], counted: list[int], given: list[Reply]) -> Matched:
+def _match_by_order(
+    text: str, numbers: list[int], choices: list[int], counted: list[int], given: list[Reply]
+) -> Matched:
     """Match by order: as many answers as questions, or as choice questions."""
     replies: list[Reply | None] = [None] * len(numbers)
     if counted != sorted(counted) or len(given) not in (len(numbers), len(choices)):
         # a table of letters may stand before the references, explanations behind
         by_number = _group(counted, given)
         if len(by_number) < len(counted) and counted[: len(by_number)] != list(by_number):
+            return replies, None
+        if any(len(_explanations(text, own)) + 1 < len(own) for own in by_number.values()):
             return replies, None
         given = [_join(by_number[number]) for number in sorted(by_number)]
     if len(given) == len(numbers):
@@ -170,18 +195,21 @@ def _match_by_order(numbers: list[int], choices: list[int], counted: list[int], 
 
 def _match_equal(numbers: list[int], kinds: list[str], counted: list[int], given: list[Reply]) -> list[Reply | None]:
     """Match where both sides print the same numbers; a number may repeat."""
-    waiting = _group(counted, given)
+    waiting: dict[int, tuple[deque[Reply], deque[Reply]]] = {number: (deque(), deque()) for number in numbers}
+    for number, reply in zip(counted, given, strict=True):
+        waiting[number][bool(_BARE_LETTERS.fullmatch(reply.text))].append(reply)
     choices = Counter(number for number, kind in zip(numbers, kinds, strict=True) if kind != "short")
     found: list[Reply | None] = []
     for number, kind in zip(numbers, kinds, strict=True):
-        replies = waiting[number]
-        bare = [reply for reply in replies if _BARE_LETTERS.fullmatch(reply.text)]
-        # two questions 2., one of them short: the letter belongs to the other
-        fitting = [r for r in replies if (kind == "short") != (r in bare)] if len(bare) == choices[number] else []
-        reply = (fitting or replies)[0]
-        replies.remove(reply)
+        texts, letters = waiting[number]
+        if not (texts and letters):
+            queue = texts or letters
+        elif len(letters) == choices[number]:  # two questions 2., one of them short: the letter belongs to the other
+            queue = texts if kind == "short" else letters
+        else:
+            queue = min(texts, letters, key=lambda queue: queue[0].start)
         choices[number] -= kind != "short"
-        found.append(reply)
+        found.append(queue.popleft())
     return found
 
 

@@ -50,7 +50,7 @@ LETTERS = r"(?P<letters>[A-G](?: ?[、,，和与] ?[A-G]|[A-G]| [A-G](?!选?项)
 # What may stand behind “1.” although it begins with a digit: 2019年, 20世纪, 30多年, 3.5, 9:20, 1/3
 _DIGITS_AFTER = r"(?=(?:1\d|20)\d\d(?![\d.])|\d\d世纪|\d\d+多?年|\d+[.:/、]\d|\d+%)"
 _NUMBER_MARK = (
-    r"[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?|^(\d{1,4}) ?[、)）]"
+    r"[(（【\[] ?(\d{1,4}) ?[)）】\]][.、]?|^(\d{1,4}) ?[、)）](?!\d+[两段节行])"
     rf"|(?<![\d.$¥￥£€第])(\d{{1,4}}) ?[.、)）:：](?:(?!\d)|{_DIGITS_AFTER})"
 )
 FULL = Patterns(

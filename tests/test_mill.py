@@ -246,6 +246,17 @@ def test_short_answers_that_begin_like_a_choice(options, answers):
         pytest.param(f"2.问题\n问题{FOUR}", "5.A\n2.C大调", "surplus_answers", id="another number"),
         pytest.param(f"1.问题\n问题{FOUR}", "1.写山。\n1.A", "surplus_answers", id="a number twice"),
         pytest.param(f"56.问题\n问题{FOUR}", "4.B\n1.写山。", "surplus_answers", id="numbers differ"),
+        pytest.param(
+            f"1.问题\n问题{FOUR}2.问题{FOUR}", "1C2C\n1.写山。", "surplus_answers", id="a text behind letters"
+        ),
+        pytest.param(
+            f"1.问题\n1.问题\n问题{FOUR}3.问题{FOUR}",
+            "2A3A\n1.写山。\n1.写水。",
+            "no_answer",
+            id="two texts of a number",
+        ),
+        pytest.param(f"2.问题\n问题{FOUR}", "3.A\n（2）C大调", "surplus_answers", id="a number of another look"),
+        pytest.param(f"1.请概括。\n3、4两节写山{FOUR}", "1.写山。\n2.B", "surplus_answers", id="two numbers, no mark"),
     ],
 )
 def test_answers_that_are_reported(options, answers, code):

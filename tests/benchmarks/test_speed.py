@@ -87,6 +87,19 @@ def test_growth_is_linear():
     print(f"\ntime a row, 100,000 rows against 1,000: {growth:.2f}")
 
 
+def test_as_many_answers_as_questions():
+    """Questions and answers that all have one number were matched in quadratic time once."""
+    times = []
+    for size in SIZES:
+        lines = {"阅读文本": ["略"], "选项": ["1. What?\n\n\n" * (size // 12)], "答案": ["1. \n\n" * (size // 12)]}
+        rows = pd.DataFrame({"subject": ["英语"], "row": [0], **lines})
+        times.append(best(lambda rows=rows: extract(clean(rows)), rounds=1))
+    print(
+        "\n1. What? / 1.", *(f"{time:.3f}" for time in times), f"s for {', '.join(f'{s:,}' for s in SIZES)} characters"
+    )
+    assert times[-1] < LIMIT
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_long_cell_takes_long(name):
     """Time against length, doubling: each hostile text in 选项, in 答案, and behind a question."""

@@ -4,7 +4,7 @@ import re
 from collections import Counter, deque
 from typing import Any, NamedTuple
 
-from helpers.marks import BRACKET, LETTERS, LINE, SPACE, Mark, Matcher, choose_run
+from helpers.marks import BRACKET, GLUED, LETTERS, LINE, SPACE, Mark, Matcher, choose_run
 
 _LEADING_LETTERS = re.compile(r"(?:【?(?:正确)?答案】?|[Aa]nswer|选)? ?[:：]? ?[(（【]? ?" + LETTERS + r" ?[)）】]?")
 _AS_SUBJECT = re.compile(r" ?(?:[两三]?[个]?选?项(?!。?$)|[、，][^。\n]{0,20}项)")
@@ -17,9 +17,9 @@ _HEADING_AFTER = re.compile(r"\s*【?(?:答案)?(?:解析|详解|分析)】?[:�
 _HEADING_ENDS = tuple("析解】:：")
 _NOTE = re.compile(r"[(（【\[] ?(?:第 ?)?\d+ ?题|(?:第 ?)?\d+ ?题 ?[详解]")
 _IN_WORDS = re.compile(r"[A-Za-z] \d+ ?[.:)](?! ?[A-G](?![A-Za-z]))")  # “in Paragraph 3: it is …”
-_CONCLUDES = re.compile("选|答案|nswer")
+_CONCLUDES = re.compile("(?<!节)选|答案|nswer")
 _LETTER_LINE = re.compile("[A-G](?=\n|$)")
-_EXPLAINS = re.compile("[A-G](?![A-Za-z])|.*(?:选|答案|nswer)")
+_EXPLAINS = re.compile(r"[A-G](?=[\s.。,，、:：;；)）]|$)|.*(?:(?<!节)选|答案|nswer)")
 _BARE_LETTERS = re.compile(r"[A-G](?:[\s,，、;；]*[A-G])*[\s.。]*")
 OPTION_LETTERS = frozenset("ABCDEFG")
 
@@ -80,6 +80,10 @@ def match(text: str, marks: list[Mark], numbers: list[int], kinds: list[str]) ->
     answered = [bool(_LEADING_LETTERS.match(text, mark.end)) for mark in marks]
     likely = [letter or text[mark.end : mark.end + 1] == "①" for letter, mark in zip(answered, marks, strict=True)]
     run = choose_run(marks, likely, set(numbers), inline=True)
+    in_words = {m.label for m, letter in zip(marks, likely, strict=True) if m.place == GLUED and not letter}
+    if in_words:  # “（2）处” is no answer where a line begins with （2）
+        at_line = {m.label: m for m in marks if m.place == LINE and m.label in in_words}
+        run = sorted({at_line.get(m.label, m) if m.place == GLUED else m for m in run})
     if [int(mark.label) for mark in run] != numbers:
         run = _complete_run(run, marks, answered, numbers)
     choices = [i for i, kind in enumerate(kinds) if kind != "short"]
@@ -111,18 +115,20 @@ def match(text: str, marks: list[Mark], numbers: list[int], kinds: list[str]) ->
 def _find_lost(text: str, marks: list[Mark], run: list[Mark]) -> set[int]:
     """Return the numbers of answers that stand outside the run and belong to none of the questions, perhaps."""
     chosen, counted = {mark.start for mark in run}, {int(mark.label) for mark in run}
+    beside = {min(counted) - 1, max(counted) + 1}
     brackets = run[0].style == BRACKET
     lost, behind_letter = set(), False
     for mark in marks:
         if mark.start in chosen:
             behind_letter = bool(_LEADING_LETTERS.match(text, mark.end))
         elif mark.place == LINE and len(mark.label) < 3:
-            if (mark.style == BRACKET) != brackets:
-                stray = _LETTER_LINE.match(text, mark.end)
-            else:  # a number that is there already may count the points of a short answer, or explain a letter
-                stray = int(mark.label) not in counted or behind_letter and not _EXPLAINS.match(text, mark.end)
+            number = int(mark.label)
+            if (mark.style == BRACKET) != brackets:  # points of a short answer, often
+                stray = _LETTER_LINE.match(text, mark.end) or number in beside or text[mark.start] == "【"
+            else:  # a number that is there already may count such points, too, or explain a letter
+                stray = number not in counted or behind_letter and not _EXPLAINS.match(text, mark.end)
             if stray:
-                lost.add(int(mark.label))
+                lost.add(number)
     return lost
 
 
@@ -146,7 +152,7 @@ def _match_by_number(
     for number, kind in zip(numbers, kinds, strict=True):
         mine = by_number.get(number, [])
         replies.append(_join(mine[:1] if kind == "short" else mine) if mine else None)
-        if kind != "short" and len(_explanations(text, mine)) + 1 < len(mine):
+        if kind != "short" and mine and len(_explanations(text, mine)) + 1 < len(mine):
             lost.add(number)
     surplus = sorted(set(counted) - set(numbers) | lost)
     if surplus:  # a question that was missed, perhaps
@@ -156,7 +162,10 @@ def _match_by_number(
 
 def _explanations(text: str, replies: list[Reply]) -> list[Reply]:
     """Return those replies to one question that explain the first; what is left over is a second answer."""
-    return [r for r in replies[1:] if _NOTE.match(text, r.start) or _CONCLUDES.search(r.text)]
+    first, *others = replies
+    if not (first.letter or _LEADING_LETTERS.match(first.text) or _CONCLUDES.search(first.text)):
+        return []
+    return [reply for reply in others if _NOTE.match(text, reply.start) or _CONCLUDES.search(reply.text)]
 
 
 def _group(counted: list[int], given: list[Reply]) -> dict[int, list[Reply]]:

@@ -57,7 +57,7 @@ FULL = Patterns(
     question=rf"(?=[\d第(（【\[])(?:第 ?(\d{{1,4}}) ?题 ?[.、:：)）]?|{_NUMBER_MARK})\s*",
     option=r"(?=[A-G(（【\[])(?:[(（【\[] ?([A-G]) ?[)）】\]][.、:：]?"
     r"|(?<!°)([A-G]) ?[.、:：)）]"
-    rf"|(?<![H-Z])([A-G])(?=[\s{HAN}“‘《]|[A-Z][a-z]|[A-G][{HAN}、]))\s*",
+    rf"|(?<![H-Z])([A-G])(?=[\s{HAN}“‘《]|[A-Z][a-z]|A [a-z]|[A-G][{HAN}、]))\s*",
     answer=r"(?=[\d第(（【\[])(?:(?:[(（【\[] ?)?(?:第 ?)?(\d{1,4}) ?题 ?(?:详解|解析|答案)? ?[)）】\]]?[.、:：]?"
     rf"|{_NUMBER_MARK}|(?<![\d.$¥￥£€第])(\d{{1,4}}) ?(?=[A-G](?![A-Za-z])))\s*",
     answer_range=r"(?<![\d.])(?P<first>\d{1,4}) ?(?:-+|–|—+|~|～|至|到) ?(?P<last>\d{1,4}) ?题?[.、:：]? ?"
@@ -86,14 +86,16 @@ LADDER = {
 }
 """From the first idea to the full patterns: each rung takes one more kind of mess."""
 
-_INITIALS = re.compile(r"(?<![A-Za-z°])(?<!U\.)(?!U\.[SKN]\. )(?:[A-Z]\. ?){2,4}(?=[A-Z][a-z])")
+_INITIALS = re.compile(
+    r"(?:(?<![A-Za-z°])|(?<=[\n ][A-D])(?=[A-D]))(?<!U\.)(?!U\.[SKN]\. )(?:[A-Z]\. ?){2,4}(?=[A-Z][a-z])"
+)
 _NAME_BEFORE = re.compile(
     r"(?i)(?:\b|(?<=[A-G]))(?:vitamin|group|class|plan|team|type|level|grade|part|section|room|gate|pier|block|building"
     r"|platform|point|line|zone|figure|option|party|company|student)s? $"
 )
 """Words that a single capital letter behind them belongs to: “Class B.” is no option B."""
 _SENTENCE_END = re.compile(r"[^A-G][。！？；.!?]")
-_LIST = re.compile("[A-G]、[A-G]")  # “A、B两组”
+_LIST = re.compile("[A-G][、和与或][A-G]")  # “A、B两组”
 _LETTER = re.compile("[A-G]")
 _OPTION_LETTERS = frozenset("ABCD")
 _NUMBER = re.compile(r"(?<!\d)\d{1,9}(?!\d)")
@@ -288,8 +290,11 @@ def choose_run(
         worth = MARK_WORTH[mark.place] + (LIKELY_WORTH[mark.place] if likely[i] else 0.0)
         worth += STRANGER_WORTH[mark.place] if stranger else 0.0
         worth += PRINTED_WORTH if number in printed and not (stranger and number in usual_numbers) else 0.0
-        if not inline and (mark.place == GLUED and mark.style == BRACKET or mark.place != LINE and not likely[i]):
-            worth -= 5.0  # “（2）处”, “in Chapter 3.”
+        if not inline and mark.place != LINE:
+            if mark.style == BRACKET and (mark.place == GLUED or i and marks[i - 1].end == mark.start):
+                worth -= 8.0  # “（2）处”
+            elif not likely[i]:
+                worth -= 5.0  # “in Chapter 3.”
         best, origin = 0.0, -1
         for j in range(max(0, i - window), i):
             step = number - numbers[j]
@@ -363,8 +368,10 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
         return nothing
     chosen = ranked[0][1]
     own = {m.label: weights[m.start] for m in chosen}
+    rival = ranked[1] if len(ranked) > 1 else (-99.0, [])
+    only_in_order = sum(weights[m.start] for m in rival[1]) > sum(own.values())
     unused = any(m not in chosen and weights[m.start] >= own.get(m.label, 99) for m in firm)
-    if unused or len(ranked) > 1 and ranked[0][0] - ranked[1][0] < 1:
+    if unused or ranked[0][0] - rival[0] < 1.0 + 0.5 * only_in_order:
         return [], ("ambiguous_options", {})
     least, second, *_ = sorted(weights[m.start] for m in chosen)
     in_order = all(a.label < b.label for a, b in pairwise(chosen))
@@ -384,8 +391,9 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[int, float]:
     labels = Counter(mark.label for mark in marks)
     for mark in marks:
         if mark.style == PLAIN:
-            apart = text[mark.end - 1] == " " or _SENTENCE_END.match(text, mark.start - 2)
-            weight = {LINE: 5.0, SPACE: 2.0, GLUED: 1.5 if apart else 1.0}[mark.place]
+            spaced = text[mark.end - 1] == " "
+            apart = spaced or _SENTENCE_END.match(text, mark.start - 2)
+            weight = {LINE: 5.0, SPACE: 2.0 + spaced, GLUED: 1.0 + 0.5 * bool(apart) + 0.5 * spaced}[mark.place]
             weight -= 0.5 * text[mark.start - 1].isupper()
         elif mark.place == GLUED:
             before = text[mark.start - 1]
@@ -394,7 +402,7 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[int, float]:
             weight = {LINE: 8.0, SPACE: 5.0}[mark.place]
         if _LIST.match(text, mark.start) and mark.label != text[mark.start + 2]:
             alone = labels[mark.label] == 1 and (mark.place != GLUED or glued > 1)
-            weight -= 0.0 if commas > 3 and (mark.place == LINE or alone) else 4.5
+            weight -= 0.0 if commas > 3 - (mark.place == LINE) and (mark.place == LINE or alone) else 4.5
         weights[mark.start] = weight
     named = {m.start for m in marks if m.place == SPACE and _NAME_BEFORE.search(text, max(0, m.start - 12), m.start)}
     for mark in (m for m in marks if m.start in named):

@@ -134,9 +134,17 @@ def test_options(lines, expected):
         pytest.param("1.说说 C. D. Roosevelt\nA.甲\nB.乙\nD.丁", "missing_options", id="initials are no option"),
         pytest.param("1.问题\nA.A与C之间\nB.乙\nD.丁", "missing_options", id="a letter in a word is no option"),
         pytest.param("1.问题\nA.甲\nB.维生素C\nD.丁", "missing_options", id="a letter at the end is no option"),
+        pytest.param("1.问题\nA、甲\nB、A与C之间\nD、丁", "missing_options", id="a letter in a word, options with 、"),
+        pytest.param("1.问题\nA  A. B. Smith\nBA. B. Smith\nC丙\nD丁", "ambiguous_options", id="the same initials"),
+        pytest.param(
+            "1.问题 A.A farmer paid BA farmer paid C  A. B. Smith looked D.丁", "same_options", id="an article behind B"
+        ),
         pytest.param("1.问题\nA.甲\nB.乙\nB.丙\nD.C大调", "missing_options", id="a letter twice, one in a word"),
         pytest.param("1.问题\nA.甲\nB.C大调\nB.丙\nD.丁", "ambiguous_options", id="a letter twice"),
         pytest.param("1.问题\nA甲C采用B方案B乙D丁", "ambiguous_options", id="glued, out of order, a letter in a word"),
+        pytest.param("1.问题\nA  第二段借B超。C  丙D  丁B  乙", "ambiguous_options", id="a letter in a word, in order"),
+        pytest.param("1.问题\nA  A和B由此想到C  丙B  乙D  丁", "ambiguous_options", id="two letters, in order"),
+        pytest.param("1.问题\nA.甲C  丙\nB  A与C之间D.丁", "ambiguous_options", id="letters in words, in order"),
         pytest.param(f"1.问题{FOUR}问题\nA  甲\nB  乙\nC  丙\nD  丁", "ambiguous_options", id="two questions in one"),
     ],
 )
@@ -185,6 +193,28 @@ def test_numbers_of_two_looks(marks):
 def test_a_number_inside_a_stem_is_no_question(stem):
     found = parse(f"1.{stem}{FOUR}3.问题{FOUR}", "1.A\n3.B").questions
     assert found[["number", "stem"]].to_numpy().tolist() == [[1, stem], [3, "问题"]]
+
+
+def test_a_letter_inside_a_stem_is_no_option():
+    found = parse("8.关于A和B的推断\nB  乙\nC  丙 A  甲\nD  丁", "8.B").questions
+    assert found[["stem", *"ABCD"]].to_numpy().tolist() == [["关于A和B的推断", *"甲乙丙丁"]]
+
+
+def test_a_bracket_that_begins_a_stem_is_no_question():
+    found = parse(f"1. 问题\n1. （2）处在文中的含义{FOUR}", "1.写山。\n1.C")
+    assert found.questions[["position", "stem", "answer"]].to_numpy().tolist() == [[1, "（2）处在文中的含义", "C"]]
+    assert found.short_answers["reference"].tolist() == ["写山。"]
+
+
+def test_a_number_in_brackets_inside_an_answer_is_no_answer():
+    options = f"1.问题{FOUR}2.问题\n3.问题{FOUR}4.问题"
+    found = parse(options, "（1）A\n（4）误解了（2）处\n（3）C\n（2）写山。")
+    assert found.short_answers[["number", "reference"]].to_numpy().tolist() == [[2, "写山。"], [4, "误解了（2）处"]]
+
+
+def test_options_that_were_not_found_are_no_short_answer():
+    found = parse(f"4.问题D丁CA与C之间B上午A甲\n5.问题{FOUR}", "4.B．上午\n5.B. 乙")
+    assert found.problems["code"].tolist() == ["missing_options"]
 
 
 def test_a_number_inside_an_option_is_no_question():
@@ -257,6 +287,20 @@ def test_short_answers_that_begin_like_a_choice(options, answers):
         ),
         pytest.param(f"2.问题\n问题{FOUR}", "3.A\n（2）C大调", "surplus_answers", id="a number of another look"),
         pytest.param(f"1.请概括。\n3、4两节写山{FOUR}", "1.写山。\n2.B", "surplus_answers", id="two numbers, no mark"),
+        pytest.param(
+            f"1.问题\n问题{FOUR}", "1.写山。\n1.A【解析】故选A。", "surplus_answers", id="a number twice, explained"
+        ),
+        pytest.param(
+            f"1.问题\n问题{FOUR}", "1.《灯》（节选）\n1.所以选A。", "surplus_answers", id="节选 chooses nothing"
+        ),
+        pytest.param(f"1.问题\n问题{FOUR}2.问题{FOUR}", "1.A2.B\n1.A4纸", "surplus_answers", id="A4 is no explanation"),
+        pytest.param(f"13.问题\n问题{FOUR}", "4D\n【1】写山。", "surplus_answers", id="a bracket behind letters"),
+        pytest.param(
+            f"2.问题\n问题{FOUR}", "题号 3\n3.D\n（2）写山。", "surplus_answers", id="a bracket beside the run"
+        ),
+        pytest.param(
+            f"（1）问题\n关于（2）处{FOUR}（3）问题{FOUR}", "1.写山。\n2.C\n3.A", "surplus_answers", id="（2）处"
+        ),
     ],
 )
 def test_answers_that_are_reported(options, answers, code):

@@ -90,7 +90,7 @@ sheets = st.lists(lines_of_a_sheet, min_size=1, max_size=2)
 
 def frame(lines):
     lines = [(subject, row, *cells) for row, (subject, *cells) in enumerate(lines)]
-    return pd.DataFrame(lines, columns=COLUMNS).astype(dict.fromkeys(COLUMNS[2:], object))
+    return pd.DataFrame(lines, columns=COLUMNS, dtype=object).astype({"row": int})
 
 
 def one(options, answers, passage="文章", subject="语文"):
@@ -112,7 +112,8 @@ def keys_of(found):
 @given(sheets)
 @settings(max_examples=100, deadline=None)
 def test_any_cells_at_all_are_taken(lines):
-    extract(frame(lines))
+    # no sheet holds half a character, and the strings of pyarrow, where it is installed, cannot hold one
+    extract(frame(lines).replace("[\ud800-\udfff]", "", regex=True))
 
 
 @given(sheets)

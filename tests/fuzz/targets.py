@@ -97,7 +97,7 @@ def cleaning(data):
 def extraction(data):
     """`extract` takes every row, accounts for every question once, and what it parses makes a faultless pair."""
     subject, cells = read_text(data, 3)
-    rows = clean(pd.DataFrame([[subject, 0, *cells]], columns=["subject", "row", *COLUMNS]).astype(object))
+    rows = clean(pd.DataFrame([[subject, 0, *cells]], columns=["subject", "row", *COLUMNS], dtype=object))
     found = extract(rows)
     places = [place for frame in found[:3] for place in frame["position"]]
     assert places

@@ -19,6 +19,7 @@ _NOTE = re.compile(r"[(（【\[] ?(?:第 ?)?\d+ ?题|(?:第 ?)?\d+ ?题 ?[详解
 _IN_WORDS = re.compile(r"[A-Za-z] \d+ ?[.:)](?! ?[A-G](?![A-Za-z]))")  # “in Paragraph 3: it is …”
 _CONCLUDES = re.compile("(?<!节)选|答案|nswer")
 _LETTER_LINE = re.compile("[A-G](?=\n|$)")
+LETTER_FIRST = re.compile(r".{0,3}$|[A-G][ \n.]")  # where letters were read: no answer in words
 _EXPLAINS = re.compile(r"[A-G](?=[\s.。,，、:：;；)）]|$)|.*(?:(?<!节)选|答案|nswer)")
 _BARE_LETTERS = re.compile(r"[A-G](?:[\s,，、;；]*[A-G])*[\s.。]*")
 OPTION_LETTERS = frozenset("ABCDEFG")

@@ -381,7 +381,7 @@ class _RowParser:
     def judge(self, position: int, number: int, kind: str, fields: dict[str, str], reply: Reply | None) -> None:
         """Put one question where it belongs: questions, short answers or problems."""
         letters, conflict = ([], False) if reply is None else answering.read_letters(reply, fields, self.matcher)
-        if kind == "short" and (self.subject == "英语" or (letters and (len(reply.text) < 4 or reply.text[1] == "."))):
+        if kind == "short" and (self.subject == "英语" or (letters and answering.LETTER_FIRST.match(reply.text))):
             kind, fields = "missing_options", {"letters": "A、B、C、D"}
         text = reply.text if reply else ""
         if kind not in ("choice", "short"):

@@ -391,7 +391,7 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[int, float]:
     labels = Counter(mark.label for mark in marks)
     for mark in marks:
         if mark.style == PLAIN:
-            spaced = text[mark.end - 1] == " "
+            spaced = text[mark.end - 1] == " " and not text[mark.end : mark.end + 1].islower()  # an article
             apart = spaced or _SENTENCE_END.match(text, mark.start - 2)
             weight = {LINE: 5.0, SPACE: 2.0 + spaced, GLUED: 1.0 + 0.5 * bool(apart) + 0.5 * spaced}[mark.place]
             weight -= 0.5 * text[mark.start - 1].isupper()

@@ -145,6 +145,7 @@ def test_options(lines, expected):
         pytest.param("1.问题\nA  第二段借B超。C  丙D  丁B  乙", "ambiguous_options", id="a letter in a word, in order"),
         pytest.param("1.问题\nA  A和B由此想到C  丙B  乙D  丁", "ambiguous_options", id="two letters, in order"),
         pytest.param("1.问题\nA.甲C  丙\nB  A与C之间D.丁", "ambiguous_options", id="letters in words, in order"),
+        pytest.param("5.问题 D丁A  A farmer gave up musicB.乙C.丙", "ambiguous_options", id="an article, in order"),
         pytest.param(f"1.问题{FOUR}问题\nA  甲\nB  乙\nC  丙\nD  丁", "ambiguous_options", id="two questions in one"),
     ],
 )
@@ -213,8 +214,9 @@ def test_a_number_in_brackets_inside_an_answer_is_no_answer():
 
 
 def test_options_that_were_not_found_are_no_short_answer():
-    found = parse(f"4.问题D丁CA与C之间B上午A甲\n5.问题{FOUR}", "4.B．上午\n5.B. 乙")
-    assert found.problems["code"].tolist() == ["missing_options"]
+    for answers in ("4.B．上午\n5.B", "4.B\nD项有误；故选B。\n5.B"):
+        found = parse(f"4.问题A甲D丁C丙B乙\n5.问题{FOUR}", answers)
+        assert found.problems["code"].tolist() == ["missing_options"]
 
 
 def test_a_number_inside_an_option_is_no_question():

@@ -89,6 +89,7 @@ LADDER = {
 _INITIALS = re.compile(
     r"(?:(?<![A-Za-z°])|(?<=[\n ][A-D])(?=[A-D]))(?<!U\.)(?!U\.[SKN]\. )(?:[A-Z]\. ?){2,4}(?=[A-Z][a-z])"
 )
+_INITIAL = re.compile(r"[A-Z]\.")
 _NAME_BEFORE = re.compile(
     r"(?i)(?:\b|(?<=[A-G]))(?:vitamin|group|class|plan|team|type|level|grade|part|section|room|gate|pier|block|building"
     r"|platform|point|line|zone|figure|option|party|company|student)s? $"
@@ -348,6 +349,8 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
     firm = [m for m in marks if m.place == LINE and m.style != PLAIN]
     if len(marks) < 8 and sorted(m.label for m in firm) == ["A", "B", "C", "D"]:
         return firm, None
+    if len(marks) == 4 and _stand_alone(text, end, marks):
+        return marks, None
     weights = _option_weights(text, marks)
     strong = Counter(m.label for m in marks if weights[m.start] >= 3)
     if all(strong[letter] > 1 for letter in "ABCD"):  # the options of two questions
@@ -381,6 +384,21 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
     if fifth and text[fifth[0].end : end].strip():
         return [], ("extra_option", {})
     return chosen, None
+
+
+def _stand_alone(text: str, end: int, marks: list[Mark]) -> bool:
+    """Return whether four marks are the options without a doubt, so that nothing has to be weighed."""
+    if {mark.label for mark in marks} != _OPTION_LETTERS or not text[marks[-1].end : end].strip():
+        return False
+    for mark, after in zip(marks, [*marks[1:], None], strict=True):
+        if mark.place == GLUED or _LIST.match(text, mark.start) or after and after.start <= mark.end:
+            return False
+        if mark.place == SPACE:
+            if text[mark.start - 2].isascii() and _NAME_BEFORE.search(text, max(0, mark.start - 12), mark.start):
+                return False
+            if mark.style != PLAIN and (_INITIAL.match(text, mark.start - 3) or _INITIAL.match(text, mark.end)):
+                return False
+    return True
 
 
 def _option_weights(text: str, marks: list[Mark]) -> dict[int, float]:

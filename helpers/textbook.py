@@ -16,10 +16,11 @@ _NUMBER = r"(?<=\d)(?<![\d.$¥￥£€第].)\d{0,2} ?[.、)）:：](?!\d)\s*|(?<
 _OTHER_NUMBER = r"(?<=[(（【\[]) ?(?:第 ?)?(?:\d{1,4}|[A-G]) ?题?|(?<=第) ?\d{1,4} ?题"
 _QUESTION_MARK = re.compile(
     r"([\dA-Z第(（【\[](?:"
+    r"(?![a-z])(?:"  # most capitals only begin a word
     r"(?<=[A-Z])(?=\. ?[A-Z]\.)|(?<=[A-G])(?=、[A-G])"  # initials, a list
     rf"|(?<=[ \n][A-G])(?=[{HAN}“‘《])|(?<=[ \n][B-G])(?=\s)|(?<=[A-G])(?<![A-Za-z].)(?=[A-Z][a-z]|A [a-z])"  # no dot
     r"|(?<=[A-G])(?<![A-Z°].) ?[.、:：)）]\s*"
-    rf"|{_NUMBER}|{_OTHER_NUMBER}|(?<=\n[A-G])))"
+    rf"|{_NUMBER}|{_OTHER_NUMBER})|(?<=\n[A-G])))"
 )
 _ANSWER_MARK = re.compile(
     rf"([\d第(（【\[](?:{_NUMBER}|{_OTHER_NUMBER}"

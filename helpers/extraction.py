@@ -38,7 +38,7 @@ NOTICE_COLUMNS = ["subject", "row", "code", "message"]
 
 
 _SCORE_PART = r"(?:本|每|共|计|满|小|大|题|空|点|合|一)*(?:分值)? ?\d+(?:\.\d+)? ?(?:分|points?|marks?)"
-_SCORE = re.compile(rf"[ (（【\[](?:(?<! )|(?<= )[(（【\[]) ?{_SCORE_PART}(?: ?[,，;；、] ?{_SCORE_PART}| each)* ?[)）】\]]")
+_SCORE = re.compile(rf" ?[(（【\[] ?{_SCORE_PART}(?: ?[,，;；、] ?{_SCORE_PART}| each)* ?[)）】\]]")
 _SCORE_HINT = re.compile(r"\d ?(?:分|point|mark)")
 FORMAT_MARK = {
     "stem": re.compile(r"(?:答案|Answer)\s*[:：]|\d+\. "),

@@ -8,7 +8,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Mapping
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ RATIO_LIMIT, RATIO_FROM = 100, 10 * 2**20
 """How many times smaller than its contents a workbook may be; and from how many unpacked bytes on that counts."""
 TAG_LIMIT = 3_000_000
 """XML tags above which a workbook is refused: 100,000 rows of three cells have fewer."""
+_LINE_NUMBER = re.compile(rb"<(?:\w+:)?row\s(?:[^<>]*?\s)?r=[\"'](\d{1,9})[\"']")
 LINE_LIMIT = 2**20
 """Lines of a sheet in Excel; a file that says it has more would be read for hours."""
 
@@ -268,9 +269,13 @@ def _check_archive(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         size = sum(item.file_size for item in archive.infolist())
         bomb = size > SIZE_LIMIT or RATIO_LIMIT * path.stat().st_size < size > RATIO_FROM
-        parts = [item for item in archive.infolist() if item.filename.endswith(".xml")]
+        parts = [] if bomb else [item for item in archive.infolist() if item.filename.endswith(".xml")]
         if bomb or sum(archive.read(part).count(b"<") for part in parts) > TAG_LIMIT:
             raise KitError(f"“{path.name}”解压后有 {size >> 20} MB，不像一份题目表。请删掉多余的行和列再另存。")
+        for part in parts:
+            lines = [int(number) for number in _LINE_NUMBER.findall(archive.read(part))]
+            if any(after <= line for line, after in pairwise(lines)):
+                raise ValueError("openpyxl would pass over lines that are out of order")
 
 
 def _choose_sheet(book: openpyxl.Workbook, path: Path) -> tuple[Any, list[int]]:

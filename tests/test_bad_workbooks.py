@@ -426,6 +426,16 @@ def _(folder):
     edit(folder, '<row r="3">', '<row r="1500000">')
 
 
+@case("a line number twice", Refused(DAMAGED))
+def _(folder):
+    edit(folder, '<row r="3">', '<row r="2">')
+
+
+@case("lines out of order", Refused(DAMAGED))
+def _(folder):
+    edit(folder, '<row r="2">', '<row spans="1:3" r="7">')
+
+
 @case("XML in UTF-16", Taken())
 def _(folder):
     parts = read_parts(write(folder, GOOD))

@@ -17,17 +17,8 @@ import pandas as pd
 from helpers import COLUMNS, KitError, textbook
 from helpers import answers as answering
 from helpers.answers import OPTION_LETTERS, Reply
-from helpers.marks import (
-    FULL,
-    LINE,
-    PLAIN,
-    Mark,
-    Matcher,
-    Patterns,
-    choose_options,
-    choose_run,
-    have_between,
-)
+from helpers.marks import FULL, LINE, PLAIN, Mark, Matcher, Patterns, choose_run, have_between
+from helpers.options import choose_options
 from helpers.textbook import one_line
 from helpers.workbook import FIRST_LINE, sheet_name
 

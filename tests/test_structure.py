@@ -10,7 +10,8 @@ ORDER = (
     "workbook",
     "cleaning",
     "baseline",
-    "marks",  # marks, answers and textbook are the lower parts of extraction
+    "marks",  # marks, options, answers and textbook are the lower parts of extraction
+    "options",
     "answers",
     "textbook",
     "extraction",

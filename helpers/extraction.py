@@ -9,7 +9,7 @@ numberings differ. Whatever stays doubtful becomes a line of ``problems``, never
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -142,22 +142,23 @@ def extract(rows: pd.DataFrame, patterns: Patterns = FULL, *, timeout: float | N
     return collect(parse_rows(rows, patterns, timeout=timeout))
 
 
-def parse_rows(rows: pd.DataFrame, patterns: Patterns = FULL, *, timeout: float | None = None) -> list[Parsed]:
-    """Parse every row; the first half of `extract`, which with a time limit also tells where the marks are."""
+def parse_rows(rows: pd.DataFrame, patterns: Patterns = FULL, *, timeout: float | None = None) -> Iterator[Parsed]:
+    """Parse row after row; the first half of `extract`, which with a time limit also tells where the marks are."""
     if not isinstance(rows, pd.DataFrame) or not set(COLUMNS) <= set(rows.columns):
         raise KitError("extract 要的是整张表：先 workbook.read_rows，再 cleaning.clean。")
     matcher = Matcher(patterns, timeout)
     columns = (rows[name] for name in ("subject", "row", "阅读文本", "选项", "答案"))
-    return [parse_row(*cells, matcher) for cells in zip(*columns, strict=True)]
+    return (parse_row(*cells, matcher) for cells in zip(*columns, strict=True))
 
 
-def collect(parsed: list[Parsed]) -> Extraction:
+def collect(parsed: Iterable[Parsed]) -> Extraction:
     """Put parsed rows together into the four frames; the second half of `extract`."""
     columns = (QUESTION_COLUMNS, SHORT_ANSWER_COLUMNS, PROBLEM_COLUMNS, NOTICE_COLUMNS)
-    frames = [
-        pd.DataFrame([line for row in parsed for line in row[part]], columns=names)
-        for part, names in enumerate(columns)
-    ]
+    lines: tuple[list[list[Any]], ...] = ([], [], [], [])
+    for row in parsed:
+        for own, part in zip(lines, row, strict=False):
+            own += part
+    frames = [pd.DataFrame(own, columns=names) for own, names in zip(lines, columns, strict=True)]
     frames[2] = frames[2].astype({"position": "Int64", "number": "Int64"})  # whole-row faults have neither
     return Extraction(*frames)
 

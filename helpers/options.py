@@ -40,6 +40,7 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
         return firm, None
     if len(marks) == 4 and _stand_alone(text, end, marks):
         return marks, None
+    # weigh every mark, and keep at most four candidates a letter
     weights = _option_weights(text, marks)
     strong = Counter(m.label for m in marks if weights[m.start] >= 3)
     if all(strong[letter] > 1 for letter in "ABCD"):  # the options of two questions
@@ -49,6 +50,7 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
         own = by_letter[mark.label]
         if not own or len(own) < 4 and weights[mark.start] > weights[own[0].start] - 6:  # no bonus makes up for more
             own.append(mark)
+    # score every set of four candidates, one a letter
     present = {m.label for m in marks if weights[m.start] >= 4 and m.label in "ABCD"}
     absent = [letter for letter in "ABCD" if letter not in present] or list("ABCD")
     nothing = ([], ("missing_options", {"letters": "、".join(absent)}) if len(present) > 1 else None)
@@ -58,6 +60,8 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
     ranked = sorted(((score, chosen) for score, chosen in scored if score is not None), key=lambda pair: -pair[0])
     if not ranked or ranked[0][0] < 8:
         return nothing
+    # the best set is doubtful if a firm mark is left over, or if another comes close: closer than a point,
+    # or than a point and a half where the best owes it to the order of the letters alone
     chosen = ranked[0][1]
     own = {m.label: weights[m.start] for m in chosen}
     rival = ranked[1] if len(ranked) > 1 else (-99.0, [])
@@ -65,6 +69,7 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
     unused = any(m not in chosen and weights[m.start] >= own.get(m.label, 99) for m in firm)
     if unused or ranked[0][0] - rival[0] < 1.0 + 0.5 * only_in_order:
         return [], ("ambiguous_options", {})
+    # and one letter that stands for nothing, beside three that are certain, is a missing option
     least, second, *_ = sorted(weights[m.start] for m in chosen)
     in_order = all(a.label < b.label for a, b in pairwise(chosen))
     if least <= 1 and second >= 4 and (least < 1 or second >= 8 or not in_order):  # three options and a “Vitamin C”
@@ -91,7 +96,11 @@ def _stand_alone(text: str, end: int, marks: list[Mark]) -> bool:
 
 
 def _option_weights(text: str, marks: list[Mark]) -> dict[int, float]:
-    """Return how much each mark looks like an option mark, by its start."""
+    """Return how much each mark looks like an option mark, by its start.
+
+    The scale: 8 for ``A.`` at the start of a line, 5 for ``A.`` behind a space or a bare ``A`` at the start
+    of a line, 1 to 4 for a letter inside a line; below 1 it rather belongs to a word, a list or a name.
+    """
     weights: dict[int, float] = {}
     commas = sum(text[mark.end - 1] == "、" for mark in marks)
     glued = sum(mark.place == GLUED and mark.style != PLAIN for mark in marks)
@@ -108,8 +117,10 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[int, float]:
         else:
             weight = {LINE: 8.0, SPACE: 5.0}[mark.place]
         if _LIST.match(text, mark.start) and mark.label != text[mark.start + 2]:
+            # “A、B两组”: a list, unless all options of the row are written with a “、”
             alone = labels[mark.label] == 1 and (mark.place != GLUED or glued > 1)
-            weight -= 0.0 if commas > 3 - (mark.place == LINE) and (mark.place == LINE or alone) else 4.5
+            written_so = commas > 2 if mark.place == LINE else commas > 3 and alone
+            weight -= 0.0 if written_so else 4.5
         weights[mark.start] = weight
     named = {m.start for m in marks if m.place == SPACE and _NAME_BEFORE.search(text, max(0, m.start - 12), m.start)}
     for mark in (m for m in marks if m.start in named):

@@ -20,7 +20,7 @@ _IN_WORDS = re.compile(r"[A-Za-z] \d+ ?[.:)](?! ?[A-G](?![A-Za-z]))")  # “in P
 _CONCLUDES = re.compile("(?<!节)选|答案|nswer")
 _LETTER_LINE = re.compile("[A-G](?=\n|$)")
 LETTER_FIRST = re.compile(r".{0,3}$|[A-G][ \n.]")  # where letters were read: no answer in words
-_EXPLAINS = re.compile(r"[A-G](?=[\s.。,，、:：;；)）]|$)|.*(?:(?<!节)选|答案|nswer)")
+_EXPLAINS = re.compile(r"[(（【]?[A-G](?=[项\s.。,，、:：;；)）]|$)|.*(?:(?<!节)选|答案|nswer)")
 _BARE_LETTERS = re.compile(r"[A-G](?:[\s,，、;；]*[A-G])*[\s.。]*")
 OPTION_LETTERS = frozenset("ABCDEFG")
 
@@ -164,7 +164,7 @@ def _match_by_number(
 def _explanations(text: str, replies: list[Reply]) -> list[Reply]:
     """Return those replies to one question that explain the first; what is left over is a second answer."""
     first, *others = replies
-    if not (first.letter or _LEADING_LETTERS.match(first.text) or _CONCLUDES.search(first.text)):
+    if not (first.letter or _EXPLAINS.match(first.text) or _CONCLUDES.search(first.text)):
         return []
     return [reply for reply in others if _NOTE.match(text, reply.start) or _CONCLUDES.search(reply.text)]
 

@@ -21,7 +21,8 @@ _NAME_BEFORE = re.compile(
 )
 """Words that a single capital letter behind them belongs to: “Class B.” is no option B."""
 _SENTENCE_END = re.compile(r"[^A-G][。！？；.!?]")
-_LIST = re.compile("[A-G][、和与或][A-G]")  # “A、B两组”
+_LIST = re.compile(r"([A-G])(?:、[A-G](?![、和与或]\1)|[和与或][A-G])")  # “A、B两组”, but not “B、A和B”
+_IN_LIST = re.compile("[A-G][、和与或]")
 
 
 def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], tuple[str, dict[str, str]] | None]:
@@ -53,13 +54,12 @@ def choose_options(text: str, end: int, marks: list[Mark]) -> tuple[list[Mark], 
     # score every set of four candidates, one a letter
     present = {m.label for m in marks if weights[m.start] >= 4 and m.label in "ABCD"}
     absent = [letter for letter in "ABCD" if letter not in present] or list("ABCD")
-    nothing = ([], ("missing_options", {"letters": "、".join(absent)}) if len(present) > 1 else None)
     starts = {m.start for m in marks if m.style != PLAIN and weights[m.start] > 1.5}
     sets = [sorted(combination) for combination in product(*(by_letter[letter] for letter in "ABCD"))]
     scored = [(_score_set(chosen, text, end, starts, weights), chosen) for chosen in sets]
     ranked = sorted(((score, chosen) for score, chosen in scored if score is not None), key=lambda pair: -pair[0])
     if not ranked or ranked[0][0] < 8:
-        return nothing
+        return [], ("missing_options", {"letters": "、".join(absent)}) if len(present) > 1 else None
     # the best set is doubtful if a firm mark is left over, or if another comes close: closer than a point,
     # or than a point and a half where the best owes it to the order of the letters alone
     chosen = ranked[0][1]
@@ -111,9 +111,9 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[int, float]:
             apart = spaced or _SENTENCE_END.match(text, mark.start - 2)
             weight = {LINE: 5.0, SPACE: 2.0 + spaced, GLUED: 1.0 + 0.5 * bool(apart) + 0.5 * spaced}[mark.place]
             weight -= 0.5 * text[mark.start - 1].isupper()
+            weight -= 1.0 * (mark.place == GLUED and mark.start > 1 and bool(_IN_LIST.match(text, mark.start - 2)))
         elif mark.place == GLUED:
-            before = text[mark.start - 1]
-            weight = 1.0 if before.isupper() else 3.0 if before.isascii() else 4.0
+            weight = 1.0 if text[mark.start - 1].isupper() else 3.0 if text[mark.start - 1].isascii() else 4.0
         else:
             weight = {LINE: 8.0, SPACE: 5.0}[mark.place]
         if _LIST.match(text, mark.start) and mark.label != text[mark.start + 2]:
@@ -124,9 +124,9 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[int, float]:
         weights[mark.start] = weight
     named = {m.start for m in marks if m.place == SPACE and _NAME_BEFORE.search(text, max(0, m.start - 12), m.start)}
     for mark in (m for m in marks if m.start in named):
-        weights[mark.start] = -2.0 if mark.style == PLAIN else min(weights[mark.start], 1.5)
+        weights[mark.start] = -2.0 if mark.style == PLAIN else min(weights[mark.start], 1.5 / labels[mark.label])
     starts = [mark.start for mark in marks]
-    strong = Counter(mark.label for mark in marks if weights[mark.start] >= 2)
+    strong = Counter(mark.label for mark in marks if weights[mark.start] >= 1)
     at = max(0, starts[0] - 3)
     while initials := _INITIALS.search(text, at, marks[-1].end + 12):
         at = initials.end()
@@ -139,7 +139,7 @@ def _option_weights(text: str, marks: list[Mark]) -> dict[int, float]:
             if mark.place != LINE and mark.start > initials.start():
                 weights[mark.start] -= 5.0
             elif mark.place != LINE and not option:  # in “B. C. D. Roosevelt” only B may be an option
-                rival = strong[mark.label] - (weights[mark.start] >= 2) > 0
+                rival = strong[mark.label] - (weights[mark.start] >= 1) > 0
                 weights[mark.start] = min(weights[mark.start], 2.0 if others else -1.0 if rival else 1.0)
     return weights
 

@@ -118,6 +118,14 @@ def test_a_failure_is_made_small():
         pytest.param("A、甲\nB、写到C、D两地 C丙\nD、丁", ["甲", "写到C、D两地", "丙", "丁"], id="a list of letters"),
         pytest.param("A.甲 C.丙 B.写到C、D两地\nD.丁", ["甲", "写到C、D两地", "丙", "丁"], id="a list, out of order"),
         pytest.param("A  A、B两组\nB.乙\nC.丙\nD丁", ["A、B两组", "乙", "丙", "丁"], id="a list behind a bare letter"),
+        pytest.param("A、甲B乙C、丙D、B或D", ["甲", "乙", "丙", "B或D"], id="two letters, options with 、"),
+        pytest.param("A  甲B、A、B两组C  丙D、丁", ["甲", "A、B两组", "丙", "丁"], id="a list, options with 、"),
+        pytest.param("A  甲B、A和B\nC  丙D、丁", ["甲", "A和B", "丙", "丁"], id="two letters behind one with 、"),
+        pytest.param(
+            "A.甲B.乙CThe boy wrote about C. D. RooseveltD.丁",
+            ["甲", "乙", "The boy wrote about C. D. Roosevelt", "丁"],
+            id="initials in a glued option",
+        ),
         pytest.param("APlan A.\nB.乙\nC.丙\nD.丁", ["Plan A.", "乙", "丙", "丁"], id="a glued name with a letter"),
     ],
 )
@@ -145,6 +153,8 @@ def test_options(lines, expected):
         pytest.param("1.问题\nA  第二段借B超。C  丙D  丁B  乙", "ambiguous_options", id="a letter in a word, in order"),
         pytest.param("1.问题\nA  A和B由此想到C  丙B  乙D  丁", "ambiguous_options", id="two letters, in order"),
         pytest.param("1.问题\nA.甲C  丙\nB  A与C之间D.丁", "ambiguous_options", id="letters in words, in order"),
+        pytest.param("4.问题\nA  A、B两组C丙B乙\nD丁", "ambiguous_options", id="a list of letters, in order"),
+        pytest.param("6.问题 A.Class B.B乙C.丙D.丁", "ambiguous_options", id="a name, then the letter"),
         pytest.param("5.问题 D丁A  A farmer gave up musicB.乙C.丙", "ambiguous_options", id="an article, in order"),
         pytest.param(f"1.问题{FOUR}问题\nA  甲\nB  乙\nC  丙\nD  丁", "ambiguous_options", id="two questions in one"),
     ],
@@ -291,6 +301,9 @@ def test_short_answers_that_begin_like_a_choice(options, answers):
         pytest.param(f"1.请概括。\n3、4两节写山{FOUR}", "1.写山。\n2.B", "surplus_answers", id="two numbers, no mark"),
         pytest.param(
             f"1.问题\n问题{FOUR}", "1.写山。\n1.A【解析】故选A。", "surplus_answers", id="a number twice, explained"
+        ),
+        pytest.param(
+            f"1.问题\n问题{FOUR}", "1.C大调\n1.答案：C", "surplus_answers", id="a letter in a word, then a letter"
         ),
         pytest.param(
             f"1.问题\n问题{FOUR}", "1.《灯》（节选）\n1.所以选A。", "surplus_answers", id="节选 chooses nothing"

@@ -166,7 +166,8 @@ def _explanations(text: str, replies: list[Reply]) -> list[Reply]:
     first, *others = replies
     if not (first.letter or _EXPLAINS.match(first.text) or _CONCLUDES.search(first.text)):
         return []
-    return [reply for reply in others if _NOTE.match(text, reply.start) or _CONCLUDES.search(reply.text)]
+    # what concludes a second time is a second answer
+    return [r for r in others if _NOTE.match(text, r.start) or "选" not in first.text and _CONCLUDES.search(r.text)]
 
 
 def _group(counted: list[int], given: list[Reply]) -> dict[int, list[Reply]]:

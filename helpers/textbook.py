@@ -18,7 +18,8 @@ _QUESTION_MARK = re.compile(
     r"([\dA-Z第(（【\[](?:"
     r"(?![a-z])(?:"  # most capitals only begin a word
     r"(?<=[A-Z])(?=\. ?[A-Z]\.)|(?<=[A-G])(?=、[A-G])"  # initials, a list
-    rf"|(?<=[ \n.。][A-G])(?=[{HAN}“‘《])|(?<=[ \n][B-G])(?=\s)|(?<=[A-G])(?<![A-Za-z].)(?=[A-Z][a-z]|A [a-z])"  # no dot
+    rf"|(?<=[ \n.。][A-G])(?=[{HAN}“‘《])|(?<=[ \n][B-G])(?=\s)"  # no dot
+    r"|(?<=[A-G])(?<![A-Za-z].)(?=[A-Z][a-z]|A [a-z])"
     r"|(?<=[A-G])(?<![A-Z°].) ?[.、:：)）]\s*"
     rf"|{_NUMBER}|{_OTHER_NUMBER})|(?<=\n[A-G])))"
 )

@@ -309,6 +309,9 @@ def test_short_answers_that_begin_like_a_choice(options, answers):
             f"1.问题\n问题{FOUR}", "1.《灯》（节选）\n1.所以选A。", "surplus_answers", id="节选 chooses nothing"
         ),
         pytest.param(f"1.问题\n问题{FOUR}2.问题{FOUR}", "1.A2.B\n1.A4纸", "surplus_answers", id="A4 is no explanation"),
+        pytest.param(
+            f"1.问题\n问题{FOUR}2.问题{FOUR}", "1.B超\n2.故选D。\n2.因此选D", "surplus_answers", id="two conclusions"
+        ),
         pytest.param(f"13.问题\n问题{FOUR}", "4D\n【1】写山。", "surplus_answers", id="a bracket behind letters"),
         pytest.param(
             f"2.问题\n问题{FOUR}", "题号 3\n3.D\n（2）写山。", "surplus_answers", id="a bracket beside the run"

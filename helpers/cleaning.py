@@ -209,7 +209,7 @@ def census(texts: Iterable[object]) -> pd.DataFrame:
         if (kind := _kind(char))
     ]
     found.sort(key=lambda line: (-line[4], line[1]))
-    return pd.DataFrame(found, columns=["char", "code", "name", "kind", "count"])
+    return pd.DataFrame(found, columns=["char", "code", "name", "kind", "count"], dtype=object).astype({"count": int})
 
 
 def _kind(char: str) -> str | None:

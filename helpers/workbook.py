@@ -17,10 +17,9 @@ import pandas as pd
 
 from helpers import COLUMNS, SUBJECTS, KitError
 
-# JupyterLab would set what stands between two dollar signs of a table as a formula
-pd.set_option("display.html.use_mathjax", False)
-# where pyarrow is installed, pandas would keep text in its strings, and they cannot hold half a character
-pd.set_option("mode.string_storage", "python")
+# JupyterLab would set what stands between two dollar signs of a table as a formula; and where pyarrow is
+# installed, pandas would keep text in its strings, which cannot hold half a character
+pd.set_option("display.html.use_mathjax", False, "mode.string_storage", "python")
 
 ROWS_COLUMNS = ["subject", "row", *COLUMNS]
 FIRST_LINE = 2

@@ -55,7 +55,7 @@ def test_notebooks_from_restart_to_end(root, tmp_path):
 def test_memory_of_build(tmp_path, write_workbook):
     """Peak of the memory that Python objects take in a build, against the frames that a build must hold."""
     lines = []
-    for size in (1000, 2000, 4000):
+    for size in (500, 1000, 2000):
         papers = (compose(seed) for seed in range(10**6, 10**6 + 4 * size))
         papers = (paper for paper in papers if paper.subject == "英语" and not paper.fault and not paper.odd_spaces)
         folder = tmp_path / str(size)

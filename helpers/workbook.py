@@ -271,12 +271,11 @@ def _check_archive(path: Path) -> None:
         size = sum(item.file_size for item in archive.infolist())
         bomb = size > SIZE_LIMIT or RATIO_LIMIT * path.stat().st_size < size > RATIO_FROM
         parts = [] if bomb else [item for item in archive.infolist() if item.filename.endswith(".xml")]
-        if bomb or sum(archive.read(part).count(b"<") for part in parts) > TAG_LIMIT:
+        counts = [(xml.count(b"<"), [int(n) for n in _LINE_NUMBER.findall(xml)]) for xml in map(archive.read, parts)]
+        if bomb or sum(tags for tags, _ in counts) > TAG_LIMIT:
             raise KitError(f"“{path.name}”解压后有 {size >> 20} MB，不像一份题目表。请删掉多余的行和列再另存。")
-        for part in parts:
-            lines = [int(number) for number in _LINE_NUMBER.findall(archive.read(part))]
-            if any(after <= line for line, after in pairwise(lines)):
-                raise ValueError("openpyxl would pass over lines that are out of order")
+        if any(after <= line for _, lines in counts for line, after in pairwise(lines)):
+            raise ValueError("openpyxl would pass over lines that are out of order")
 
 
 def _choose_sheet(book: openpyxl.Workbook, path: Path) -> tuple[Any, list[int]]:

@@ -15,10 +15,12 @@ A row is one of three things to a careful reader:
 import datetime
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
+
+import pandas as pd
 
 # Words
 
@@ -671,6 +673,13 @@ def cells(paper: Paper) -> tuple[str, Any, Any]:
     if paper.fault == "odd cell":
         written[1 + paper.seed % 2] = paper.cell
     return tuple(written)
+
+
+def frame(papers: Iterable[Paper], first: int = 0) -> pd.DataFrame:
+    """Return the rows of these papers as a sheet is read; the first has this number."""
+    lines = [(paper.subject, row, *cells(paper)) for row, paper in enumerate(papers, first)]
+    columns = ["subject", "row", "阅读文本", "选项", "答案"]
+    return pd.DataFrame(lines, columns=columns, dtype=object).astype({"subject": str, "row": int})
 
 
 # What is true

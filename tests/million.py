@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-from mill import Paper, cells, compose, kinds_of, simpler, truth
+from mill import Paper, cells, compose, frame, kinds_of, simpler, truth
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -39,20 +39,17 @@ TARGET = 0.001
 
 def run(papers: list[Paper]) -> list[tuple[str, str]]:
     """Return what each paper is and what came of it."""
-    lines = [(paper.subject, row, *cells(paper)) for row, paper in enumerate(papers)]
-    rows = pd.DataFrame(lines, columns=["subject", "row", "阅读文本", "选项", "答案"])
-    rows = rows.astype(dict.fromkeys(["阅读文本", "选项", "答案"], object))
     try:
-        found = extract(clean(rows))
+        found = extract(clean(frame(papers)))
     except Exception as error:  # noqa: BLE001 - which row it was is found out one by one
         if len(papers) == 1:
             return [(truth(papers[0])[0], f"crashed: {type(error).__name__}: {error}")]
         return [outcome for paper in papers for outcome in run([paper])]
     parts: list[dict[int, list[tuple]]] = []
-    for frame in found[:3]:
+    for part in found[:3]:
         grouped: dict[int, list[tuple]] = {}
-        columns = [frame[name].tolist() for name in frame.columns[2:]]  # from position on
-        for row, *values in zip(frame["row"].tolist(), *columns, strict=True):
+        columns = [part[name].tolist() for name in part.columns[2:]]  # from position on
+        for row, *values in zip(part["row"].tolist(), *columns, strict=True):
             grouped.setdefault(row, []).append(tuple(values))
         parts.append(grouped)
     return [judge(paper, *(part.get(row, []) for part in parts)) for row, paper in enumerate(papers)]

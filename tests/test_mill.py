@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mill import Paper, Question, cells, compose, kinds_of, truth
+from mill import Paper, Question, cells, compose, frame, kinds_of, truth
 from million import OUTCOMES, TARGET, judge, mill, shrink
 
 from helpers.cleaning import clean
@@ -332,22 +332,16 @@ def test_a_clock_time_in_full_width_with_an_invisible_character_in_it():
 # The short way (helpers/textbook.py) and the long one
 
 
-def frame(papers):
-    lines = [(paper.subject, row, *cells(paper)) for row, paper in enumerate(papers)]
-    columns = ["subject", "row", "阅读文本", "选项", "答案"]
-    return clean(pd.DataFrame(lines, columns=columns).astype(dict.fromkeys(columns[2:], object)))
-
-
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=20))
 @settings(max_examples=25, deadline=None)
 def test_the_short_way_and_the_long_way_agree(seeds):
-    rows = frame(map(compose, seeds))
+    rows = clean(frame(map(compose, seeds)))
     for short, long in zip(extract(rows), extract(rows, timeout=600), strict=True):  # with a time limit: the long way
         pd.testing.assert_frame_equal(short, long)
 
 
 def test_many_rows_can_go_the_short_way():
-    texts = [text for text in frame(map(compose, range(500)))["选项"] if isinstance(text, str)]
+    texts = [text for text in clean(frame(map(compose, range(500))))["选项"] if isinstance(text, str)]
     assert sum(split_questions(text) is not None for text in texts) > len(texts) / 5
 
 

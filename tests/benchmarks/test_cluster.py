@@ -12,7 +12,7 @@ import time
 
 import pandas as pd
 import pytest
-from mill import cells, compose
+from mill import compose, frame
 
 from helpers.cleaning import clean
 from helpers.extraction import extract
@@ -27,10 +27,7 @@ PARTITION = min(5000, ROWS // 4)
 
 def make(first):
     """Return the rows of one partition; the cells hold numbers and dates, too."""
-    papers = map(compose, range(first, min(first + PARTITION, ROWS)))
-    lines = [(paper.subject, row, *cells(paper)) for row, paper in enumerate(papers, first)]
-    columns = ["subject", "row", "阅读文本", "选项", "答案"]
-    return pd.DataFrame(lines, columns=columns).astype(dict.fromkeys(columns[2:], object))
+    return frame(map(compose, range(first, min(first + PARTITION, ROWS))), first)
 
 
 def parse(rows):
@@ -63,8 +60,8 @@ def test_a_cluster_finds_what_pandas_finds():
     wanted = parse(rows)
     pandas = ROWS / (time.perf_counter() - start)
     for found in (found_by_one, found_by_two):
-        for name, frame in wanted.groupby("frame"):
+        for name, lines in wanted.groupby("frame"):
             own = found[found["frame"] == name]
-            pd.testing.assert_frame_equal(own.reset_index(drop=True), frame.reset_index(drop=True))
+            pd.testing.assert_frame_equal(own.reset_index(drop=True), lines.reset_index(drop=True))
     print(f"\n{ROWS:,} rows, {len(wanted):,} lines found; rows a second: pandas {pandas:,.0f}, ", end="")
     print(f"one worker {one:,.0f}, two workers {two:,.0f} ({two / one:.2f} times one)")

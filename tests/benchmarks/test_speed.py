@@ -8,7 +8,7 @@ import timeit
 
 import pandas as pd
 import pytest
-from mill import cells, compose
+from mill import compose, frame
 
 from helpers import baseline
 from helpers.cleaning import clean
@@ -58,17 +58,9 @@ def best(function, rounds=7):
     return min(timeit.repeat(function, timer=time.process_time, number=1, repeat=rounds))
 
 
-def milled(count):
-    """Return rows of random mess."""
-    papers = map(compose, range(count))
-    lines = [(paper.subject, row, *cells(paper)) for row, paper in enumerate(papers)]
-    columns = ["subject", "row", "阅读文本", "选项", "答案"]
-    return pd.DataFrame(lines, columns=columns).astype(dict.fromkeys(columns[2:], object))
-
-
 @pytest.mark.parametrize("source", ["sample", "milled"])
 def test_extraction_against_the_yardstick(root, source):
-    rows = read_rows(root / "data" / "sample") if source == "sample" else milled(1000)
+    rows = read_rows(root / "data" / "sample") if source == "sample" else frame(map(compose, range(1000)))
     theirs = best(lambda: baseline.extract(rows))
     cleaned = clean(rows)
     cleaning, extraction = best(lambda: clean(rows)), best(lambda: extract(cleaned))
@@ -77,7 +69,7 @@ def test_extraction_against_the_yardstick(root, source):
 
 
 def test_growth_is_linear():
-    few = milled(1000)
+    few = frame(map(compose, range(1000)))
     many = pd.concat([few] * 100, ignore_index=True).assign(row=range(100_000))
     growth = best(lambda: extract(clean(many)), rounds=1) / best(lambda: extract(clean(few))) / 100
     print(f"\ntime a row, 100,000 rows against 1,000: {growth:.2f}")
